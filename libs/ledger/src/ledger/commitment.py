@@ -1,0 +1,23 @@
+"""What goes into a leaf: a salted commitment, so that the public log tells nothing to who does not hold the salt."""
+
+import hashlib
+import secrets
+
+SALT_SIZE = 16
+_DOMAIN = b"lilitong/commitment/1\x00"
+_MAX_SALT = 255
+
+
+def new_salt() -> bytes:
+    return secrets.token_bytes(SALT_SIZE)
+
+
+def commit(salt: bytes, content: bytes) -> bytes:
+    """Leaf data of 32 bytes: SHA-256(domain ‖ length of salt, one byte ‖ salt ‖ content).
+
+    The salt (16…255 random bytes) is kept with the content, never in the log; once it is destroyed the leaf can no
+    longer be matched by guessing contents. The length byte keeps salt and content from sliding into each other.
+    """
+    if not SALT_SIZE <= len(salt) <= _MAX_SALT:
+        raise ValueError(f"a salt has {SALT_SIZE} to {_MAX_SALT} bytes")
+    return hashlib.sha256(b"".join((_DOMAIN, bytes((len(salt),)), salt, content))).digest()
