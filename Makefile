@@ -1,0 +1,54 @@
+# Every command a contributor needs. `make` alone prints them.
+PYTHON ?= python3
+VENV := .venv/bin
+PYTEST := $(VENV)/python -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help doctor setup run loop test test-slow lint type proto proto-check features mutants lock clean
+
+help: ## Print this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | while IFS='|' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
+
+doctor: ## Say what this machine lacks, if anything, and how to mend it
+	@$(PYTHON) tools/doctor.py
+
+setup: ## Make .venv from the hash-pinned lock (nothing is installed outside it)
+	@$(PYTHON) tools/bootstrap.py
+
+run: setup ## Start the whole system, play the loop as a story, stay until Ctrl-C
+	@$(VENV)/python -m devstack run
+
+loop: setup ## Play the loop once and leave; the last line is JSON
+	@$(VENV)/python -m devstack loop
+
+test: setup lint type proto-check ## Lint, types, contracts, then every test but the slow ones
+	$(PYTEST) -m "not slow"
+
+test-slow: setup ## Crashes, outages and volumes
+	$(PYTEST) -m slow --timeout 1500
+
+lint: setup ## Style, formatting and the house rules on imports
+	$(VENV)/ruff check .
+	$(VENV)/ruff format --check .
+	$(VENV)/lint-imports --no-cache
+
+type: setup ## Static types, strict
+	$(VENV)/mypy libs services clients tools
+
+proto: setup ## Generate the modules of proto/
+	$(VENV)/python tools/proto/generate.py generate
+
+proto-check: setup ## Lint the contracts, compare them with the baseline, prove the generated modules current
+	$(VENV)/python tools/proto/generate.py check
+
+features: setup ## Print which product features have passing tests (runs the tests that have no result yet)
+	@$(VENV)/python -m devstack.features
+
+mutants: setup ## Break the code on purpose, patch by patch, and see the named test fail
+	@$(VENV)/python tools/mutants/run.py
+
+lock: ## Renew the hash-pinned locks (needs uv)
+	uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 --upgrade requirements/dev.in -o requirements/dev.txt
+
+clean: ## Remove everything that the commands above made, the virtual environment included
+	@$(PYTHON) tools/clean.py

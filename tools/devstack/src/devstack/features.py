@@ -1,0 +1,116 @@
+"""Which product features have passing tests.
+
+As a pytest plugin it writes, after each run, what every test marked `@pytest.mark.feature("V7")` did. As a program it
+prints the table of those results: only tests that were run and passed count.
+
+    python -m devstack.features             the table, after running what has no result yet
+    python -m devstack.features --readme    the same table, written into README.md between its markers
+"""
+
+import json
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[4]
+RESULTS = Path(".lilitong") / "features.json"
+START, END = "<!-- features:start -->", "<!-- features:end -->"
+
+TITLES = {
+    "V1": "Venue register", "V3": "Venue code", "V4": "Check-in", "V5": "Occupancy", "V11": "Exposure search",
+    "C1": "Checkpoints and scanner devices", "C2": "Verdicts and the three codes", "C4": "Offline scanners",
+    "Q1": "Register of residents", "Q2": "Pass and paper card", "Q4": "Policy as versioned data", "Q5": "Case",
+    "Q6": "Contacts", "Q7": "Quarantine order", "Q10": "Restriction", "Q11": "Explanation",
+    "X1": "Areas", "X2": "Access", "X3": "Transparency log", "X4": "Purpose-bound reads", "X5": "Retention",
+    "X8": "Import and export", "X9": "Chinese and English", "X10": "Drill", "X11": "Operations",
+}  # fmt: skip
+
+
+class Recorder:
+    """Collects outcomes of one pytest run and merges them into the results file."""
+
+    def __init__(self, root: Path) -> None:
+        self.path = root / RESULTS
+        self.features: dict[str, list[str]] = {}
+        self.outcomes: dict[str, str] = {}
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        for item in items:
+            ids = sorted({str(name) for mark in item.iter_markers("feature") for name in mark.args})
+            if ids:
+                self.features[item.nodeid] = ids
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.nodeid in self.features and (report.when == "call" or report.outcome != "passed"):
+            worse = self.outcomes.get(report.nodeid) not in (None, "passed")
+            self.outcomes[report.nodeid] = self.outcomes[report.nodeid] if worse else report.outcome
+
+    def pytest_sessionfinish(self) -> None:
+        if not self.outcomes:
+            return
+        known: dict[str, Any] = json.loads(self.path.read_text()) if self.path.exists() else {}
+        known.update({node: {"features": self.features[node], "outcome": out} for node, out in self.outcomes.items()})
+        self.path.parent.mkdir(exist_ok=True)
+        self.path.write_text(json.dumps(known, indent=1, sort_keys=True))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Entry point of the plugin."""
+    config.pluginmanager.register(Recorder(config.rootpath), "lilitong-features")
+
+
+def order(feature: str) -> tuple[int, int]:
+    """V before C before Q before X, then by number."""
+    return "VCQX".index(feature[0]), int(feature[1:])
+
+
+def table(results: dict[str, Any]) -> str:
+    """Markdown table: feature, passing and failing tests, the rooms they live in."""
+    passed: dict[str, int] = defaultdict(int)
+    other: dict[str, int] = defaultdict(int)
+    rooms: dict[str, set[str]] = defaultdict(set)
+    for node, result in results.items():
+        for feature in result["features"]:
+            (passed if result["outcome"] == "passed" else other)[feature] += 1
+            rooms[feature].add("/".join(node.split("/")[:2]))
+    lines = ["| id | feature | passing tests | not passing | where |", "|---|---|---|---|---|"]
+    for feature in sorted(passed.keys() | other.keys(), key=order):
+        where = ", ".join(sorted(rooms[feature]))
+        lines.append(f"| {feature} | {TITLES.get(feature, '')} | {passed[feature]} | {other[feature]} | {where} |")
+    return "\n".join(lines)
+
+
+def write_readme(text: str) -> None:
+    """Replaces what stands between the markers."""
+    readme = ROOT / "README.md"
+    head, _, rest = readme.read_text().partition(START)
+    _, _, tail = rest.partition(END)
+    readme.write_text(f"{head}{START}\n{text}\n{END}{tail}")
+
+
+def existing(results: dict[str, Any]) -> dict[str, Any]:
+    """Results of tests whose file is still there."""
+    return {node: result for node, result in results.items() if (ROOT / node.split("::")[0]).exists()}
+
+
+def main(arguments: Iterable[str]) -> int:
+    """Prints the table; 1 when a test of a feature did not pass."""
+    path = ROOT / RESULTS
+    if not path.exists():
+        print("features: no results yet, running the tests first (`make test`)", flush=True)
+        subprocess.run([sys.executable, "-m", "pytest", "-q", "-m", "not slow"], cwd=ROOT, check=False)
+    results = existing(json.loads(path.read_text())) if path.exists() else {}
+    text = table(results)
+    print(text)
+    if "--readme" in arguments:
+        write_readme(text)
+    return 0 if results and all(result["outcome"] == "passed" for result in results.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
