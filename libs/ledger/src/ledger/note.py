@@ -47,9 +47,7 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class Verifier:
-    """A log's public key (`public_key`: 32 raw Ed25519 bytes) under its name, which is also the origin it may speak
-    for.
-    """
+    """A log's public key (32 raw Ed25519 bytes) under its name, which is also the origin it may speak for."""
 
     name: str
     public_key: bytes
@@ -111,9 +109,7 @@ class Signature:
 
 
 def sign(checkpoint: Checkpoint, signer: Signer) -> bytes:
-    """The signed note, UTF-8. NoteError when the signer's name is not the checkpoint's origin, or a line is not
-    allowed.
-    """
+    """The signed note, UTF-8. NoteError when the signer is not named as the origin, or a line is not allowed."""
     if signer.name != checkpoint.origin:
         raise NoteError("a log signs checkpoints of its own origin only")
     text = checkpoint.text()
@@ -123,9 +119,7 @@ def sign(checkpoint: Checkpoint, signer: Signer) -> bytes:
 
 
 def parse(note: bytes) -> tuple[Checkpoint, tuple[Signature, ...]]:
-    """What a note says and who claims to have signed it, nothing verified. NoteError when it is not exactly a signed
-    checkpoint.
-    """
+    """What a note says and who claims to have signed it, nothing verified. NoteError for any other text."""
     text, signatures = _split(note)
     return _parse_text(text), signatures
 
@@ -195,9 +189,7 @@ def _parse_text(text: str) -> Checkpoint:
 
 
 def _decode(text: str) -> bytes:
-    """Canonical base64 only: the decoder forgives unused bits, and two spellings of one root would be two
-    statements.
-    """
+    """Canonical base64 only: decoders forgive unused bits, but two spellings of a root would be two statements."""
     try:
         raw = base64.b64decode(text.encode("ascii"), validate=True)
     except (binascii.Error, UnicodeEncodeError):
