@@ -1,0 +1,163 @@
+"""The supervised consumer: a durable pull consumer read in the stream's order per aggregate, whatever restarts.
+
+JetStream alone does not keep order over a redelivery: what was delivered to a process that died comes back after the
+time-out, later than its successors. So one process at a time reads a durable (a lease in Postgres), each session
+begins by resetting the durable to its acknowledged floor, and whenever deliveries may have been lost (reconnect,
+silence, a gap in the consumer's sequence) the session ends and the next one begins there. The inbox drops what was
+done already. Needs nats-server ≥ 2.14.
+"""
+
+import asyncio
+import contextlib
+import time
+from datetime import datetime, timedelta
+from typing import Final
+
+import asyncpg
+import nats.errors
+import structlog
+from nats.js import JetStreamContext
+from nats.js.api import AckPolicy, ConsumerConfig, ConsumerInfo, DeliverPolicy
+from nats.js.errors import NotFoundError
+
+from chassis.clock import Clock
+from chassis.events import inbox, metrics
+from chassis.events.bus import Bus, BusUnavailableError
+from chassis.events.handling import Handling, Subscription
+from chassis.events.session import Session, SessionOverError
+
+LEASE: Final = timedelta(seconds=3)
+PAUSE_S: Final = 0.5
+LAG_FRESH_S: Final = 5.0
+# Bounds what piles up behind refused events: their successors wait in memory while other aggregates go on.
+MAX_ACK_PENDING: Final = 20_000
+
+_log = structlog.get_logger("chassis.events.consumer")
+
+
+class Consumer:
+    """Runs one `Subscription`. Replicas each run one; the lease decides who handles, the others stand by.
+
+    `caught_up` is true while the durable is known (≤ 5 s ago) to have nothing unread or unacknowledged;
+    `has_caught_up` stays true once it was, for readiness. `progressed_at` is when something was last settled or
+    nothing was left, None before.
+    """
+
+    def __init__(self, pool: asyncpg.Pool, bus: Bus, subscription: Subscription, clock: Clock) -> None:
+        self._pool = pool
+        self._bus = bus
+        self._subscription = subscription
+        self._clock = clock
+        self._handling = Handling(pool, bus, subscription, clock)
+        self._lag: int | None = None
+        self._lag_seen = 0.0
+        self.has_caught_up = False
+        self.progressed_at: datetime | None = None
+
+    @property
+    def caught_up(self) -> bool:
+        return self._lag == 0 and time.monotonic() - self._lag_seen < LAG_FRESH_S
+
+    async def ensure(self) -> ConsumerInfo:
+        """Make the durable or bring it up to date.
+
+        Raises `BusUnavailableError`, or `NotFoundError` while there is no stream.
+
+        A changed filter starts from the stream's beginning: what the new filter adds may lie before the old one's
+        position, and the inbox drops the rest.
+        """
+        jetstream, subscription = self._bus.jetstream, self._subscription
+        wanted = ConsumerConfig(
+            durable_name=subscription.durable,
+            deliver_policy=DeliverPolicy.ALL,
+            ack_policy=AckPolicy.EXPLICIT,
+            ack_wait=subscription.ack_wait_s,
+            max_deliver=-1,
+            filter_subjects=list(subscription.filter_subjects),
+            max_ack_pending=MAX_ACK_PENDING,
+        )
+        try:
+            found = await jetstream.consumer_info(subscription.stream, subscription.durable)
+        except NotFoundError:
+            return await jetstream.add_consumer(subscription.stream, wanted)
+        filters = found.config.filter_subjects or [found.config.filter_subject or ">"]
+        if sorted(filters) != sorted(subscription.filter_subjects):
+            await jetstream.delete_consumer(subscription.stream, subscription.durable)
+            return await jetstream.add_consumer(subscription.stream, wanted)
+        if found.config.ack_wait != wanted.ack_wait or found.config.max_ack_pending != wanted.max_ack_pending:
+            found = await jetstream.add_consumer(subscription.stream, wanted)
+        return found
+
+    async def lag(self) -> int:
+        """Events in the stream for this durable that are not acknowledged. Raises the client's errors, see `ensure`."""
+        info = await self._bus.jetstream.consumer_info(self._subscription.stream, self._subscription.durable)
+        lag = (info.num_pending or 0) + (info.num_ack_pending or 0)
+        self._saw_lag(lag)
+        return lag
+
+    def _saw_lag(self, lag: int) -> None:
+        if lag == 0 or (self._lag is not None and lag < self._lag):
+            self.progressed_at = self._clock.now()
+        self._lag, self._lag_seen = lag, time.monotonic()
+        self.has_caught_up = self.has_caught_up or lag == 0
+        metrics.PENDING.labels(self._subscription.durable).set(lag)
+
+    async def run(self) -> None:
+        """Consume until cancelled. What is being handled at that moment is finished first."""
+        try:
+            while True:
+                try:
+                    await self._turn()
+                except SessionOverError as over:
+                    metrics.REBUILDS.labels(self._subscription.durable).inc()
+                    _log.warning("consumer_rebuilds", durable=self._subscription.durable, cause=str(over))
+                except (
+                    BusUnavailableError,
+                    nats.errors.Error,
+                    asyncpg.PostgresError,
+                    asyncpg.InterfaceError,
+                    OSError,
+                ) as error:
+                    _log.warning("consumer_waits", durable=self._subscription.durable, error=type(error).__name__)
+                    await asyncio.sleep(PAUSE_S)
+        finally:
+            with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                async with asyncio.timeout(2):
+                    await inbox.release_lease(self._pool, self._subscription.durable, self._handling.holder)
+
+    async def _turn(self) -> None:
+        await self._bus.ready()
+        if not await self._hold_lease():
+            await self.lag()
+            await asyncio.sleep(PAUSE_S)
+            return
+        await self.ensure()
+        await self._reset(self._bus.jetstream)
+        session = Session(self._bus, self._handling)
+        try:
+            await session.start()
+            await self._supervise(session)
+        finally:
+            await session.close()
+
+    async def _hold_lease(self) -> bool:
+        return await inbox.hold_lease(self._pool, self._subscription.durable, self._handling.holder, LEASE)
+
+    async def _reset(self, jetstream: JetStreamContext) -> None:
+        await jetstream.reset_consumer(self._subscription.stream, self._subscription.durable)
+
+    async def _supervise(self, session: Session) -> None:
+        renewed = looked = 0.0
+        while True:
+            await session.step()
+            now = time.monotonic()
+            if now - renewed > LEASE.total_seconds() / 3:
+                with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                    # With Postgres away nobody else can take the lease either.
+                    if not await self._hold_lease():
+                        raise SessionOverError("another process holds the lease")
+                    await session.take_letters()
+                renewed = now
+            if now - looked > (1.0 if self.has_caught_up else 0.2):
+                await self.lag()
+                looked = now
