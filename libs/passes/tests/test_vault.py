@@ -1,0 +1,216 @@
+import multiprocessing
+import os
+from datetime import date, timedelta
+
+import pytest
+from passes import vault as vaults
+from passes.errors import KeyDestroyedError, KeyMissingError, VaultError
+from passes.vault import DirectoryVault, roll, window
+
+pytestmark = pytest.mark.feature("X5")
+
+TODAY = date(2022, 3, 15)
+DAY = timedelta(days=1)
+
+
+class Monotonic:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_keys_exist_from_fourteen_days_back_to_eight_ahead(tmp_path):
+    vault = DirectoryVault(tmp_path)
+
+    days = roll(vault, TODAY)
+
+    assert (days.first, days.last) == (TODAY - 14 * DAY, TODAY + 8 * DAY)
+    keys = {vault.day_key(days.first + n * DAY) for n in range(23)}
+    assert len(keys) == 23
+    assert {16} == {len(key) for key in keys}
+    with pytest.raises(KeyMissingError):
+        vault.day_key(days.last + DAY)
+    with pytest.raises(KeyDestroyedError):
+        vault.day_key(days.first - DAY)
+
+
+def test_a_day_is_kept_for_fourteen_full_days_and_gone_on_the_fifteenth(tmp_path):
+    vault = DirectoryVault(tmp_path)
+    roll(vault, TODAY)
+    key = vault.day_key(TODAY)
+
+    roll(vault, TODAY + 14 * DAY)
+    assert key == vault.day_key(TODAY)
+    roll(vault, TODAY + 15 * DAY)
+    with pytest.raises(KeyDestroyedError):
+        vault.day_key(TODAY)
+
+
+def test_rolling_twice_changes_nothing(tmp_path):
+    vault = DirectoryVault(tmp_path)
+    roll(vault, TODAY)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "days").glob("*.key")}
+
+    roll(vault, TODAY)
+
+    assert before == {path.name: path.read_bytes() for path in (tmp_path / "days").glob("*.key")}
+
+
+def test_a_destroyed_day_is_never_made_again(tmp_path):
+    vault = DirectoryVault(tmp_path)
+    vault.ensure_days(TODAY, TODAY)
+
+    assert vault.destroy_before(TODAY + DAY) == 1
+    assert vault.destroy_before(TODAY + DAY) == 0
+    for fresh in (vault, DirectoryVault(tmp_path)):
+        with pytest.raises(KeyDestroyedError):
+            fresh.ensure_days(TODAY, TODAY + DAY)
+        with pytest.raises(KeyDestroyedError):
+            fresh.day_key(TODAY)
+    assert vault.ensure_days(TODAY + DAY, TODAY + DAY) == 1
+
+
+def test_a_clock_that_goes_back_brings_no_key_back(tmp_path):
+    vault = DirectoryVault(tmp_path)
+    vault.destroy_before(TODAY)
+    vault.destroy_before(TODAY - 5 * DAY)
+
+    with pytest.raises(KeyDestroyedError):
+        vault.ensure_days(TODAY - DAY, TODAY)
+
+
+def test_destruction_overwrites_the_bytes_themselves(tmp_path):
+    vault = DirectoryVault(tmp_path)
+    vault.ensure_days(TODAY, TODAY)
+    with (tmp_path / "days" / f"{TODAY}.key").open("rb") as still_open:
+        vault.destroy_before(TODAY + DAY)
+
+        assert bytes(16) == still_open.read()
+    assert not list((tmp_path / "days").glob("*.key"))
+
+
+def test_an_interrupted_destruction_is_already_in_force_and_is_finished_by_the_next(tmp_path, monkeypatch):
+    vault = DirectoryVault(tmp_path)
+    vault.ensure_days(TODAY, TODAY + DAY)
+
+    def killed(_path):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(vaults.keyfiles, "destroy", killed)
+        with pytest.raises(KeyboardInterrupt):
+            vault.destroy_before(TODAY + DAY)
+    with pytest.raises(KeyDestroyedError):
+        DirectoryVault(tmp_path).day_key(TODAY)
+    assert vault.destroy_before(TODAY + DAY) == 1
+
+
+def test_another_process_stops_using_a_destroyed_key_within_the_cache_time(tmp_path):
+    clock = Monotonic()
+    reader, destroyer = DirectoryVault(tmp_path, cache_seconds=60, monotonic=clock), DirectoryVault(tmp_path)
+    destroyer.ensure_days(TODAY, TODAY)
+    reader.day_key(TODAY)
+    destroyer.destroy_before(TODAY + DAY)
+
+    clock.now = 60.0
+    with pytest.raises(KeyDestroyedError):
+        reader.day_key(TODAY)
+
+
+def test_a_cached_key_is_answered_without_the_disk(tmp_path):
+    vault = DirectoryVault(tmp_path, monotonic=Monotonic())
+    vault.ensure_days(TODAY, TODAY)
+    key = vault.day_key(TODAY)
+    (tmp_path / "days" / f"{TODAY}.key").unlink()
+
+    assert key == vault.day_key(TODAY)
+
+
+def test_a_cache_longer_than_a_minute_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="within 60 s"):
+        DirectoryVault(tmp_path, cache_seconds=61)
+
+
+def test_a_damaged_key_is_refused_rather_than_used(tmp_path):
+    vault = DirectoryVault(tmp_path)
+    vault.ensure_days(TODAY, TODAY)
+    (tmp_path / "days" / f"{TODAY}.key").write_bytes(b"short")
+
+    with pytest.raises(VaultError):
+        vault.day_key(TODAY)
+
+
+def _make_keys(path, start, results):
+    start.wait(30)
+    vault = DirectoryVault(path)
+    vault.ensure_days(TODAY, TODAY + 20 * DAY)
+    keys = [vault.day_key(TODAY + n * DAY) for n in range(21)]
+    signer = vault.signing_key("issuer").private_numbers().private_value
+    results.put((keys, vault.secret("kek"), signer))
+
+
+def test_processes_that_start_together_agree_on_every_key(tmp_path):
+    context = multiprocessing.get_context("spawn" if os.name == "nt" else "fork")
+    start, results = context.Event(), context.Queue()
+    workers = [context.Process(target=_make_keys, args=(tmp_path, start, results)) for _ in range(6)]
+    for worker in workers:
+        worker.start()
+    start.set()
+    answers = [results.get(timeout=60) for _ in workers]
+    for worker in workers:
+        worker.join(30)
+        results.close()
+
+    assert all(answer == answers[0] for answer in answers)
+    assert not list(tmp_path.rglob(".new-*"))
+
+
+def test_drafts_of_a_killed_process_are_removed_without_harming_the_key(tmp_path):
+    vault = DirectoryVault(tmp_path)
+    vault.ensure_days(TODAY, TODAY)
+    key = vault.day_key(TODAY)
+    os.link(tmp_path / "days" / f"{TODAY}.key", tmp_path / "days" / ".new-0123")
+
+    vault.ensure_days(TODAY, TODAY + DAY)
+
+    assert not (tmp_path / "days" / ".new-0123").exists()
+    assert key == DirectoryVault(tmp_path).day_key(TODAY)
+
+
+def test_named_secrets_are_made_once_and_readable_by_the_owner_only(tmp_path):
+    vault = DirectoryVault(tmp_path / "vault")
+    secret = vault.secret("blind-index", 32)
+
+    assert (32, secret) == (len(secret), DirectoryVault(tmp_path / "vault").secret("blind-index", 32))
+    assert secret != vault.secret("kek", 32)
+    with pytest.raises(VaultError):
+        vault.secret("kek", 16)
+    vault.signing_key("issuer")
+    vault.ensure_days(TODAY, TODAY)
+    modes = {path.stat().st_mode & 0o777 for path in tmp_path.rglob("*") if path.is_file()}
+    assert {0o600} == modes
+    assert {0o700} == {path.stat().st_mode & 0o777 for path in tmp_path.rglob("*") if path.is_dir()}
+
+
+def test_signing_keys_are_made_once_and_keep_their_type(tmp_path):
+    vault = DirectoryVault(tmp_path)
+    issuer, log = vault.signing_key("issuer"), vault.ed25519_key("log")
+
+    assert issuer.private_numbers() == DirectoryVault(tmp_path).signing_key("issuer").private_numbers()
+    assert log.private_bytes_raw() == DirectoryVault(tmp_path).ed25519_key("log").private_bytes_raw()
+    with pytest.raises(VaultError):
+        vault.signing_key("log")
+    with pytest.raises(VaultError):
+        vault.ed25519_key("issuer")
+
+
+@pytest.mark.parametrize("name", ["", "../up", "UPPER", "a/b", ".hidden", "x" * 41])
+def test_names_cannot_leave_the_vault(tmp_path, name):
+    with pytest.raises(ValueError, match="a name is"):
+        DirectoryVault(tmp_path).secret(name)
+
+
+def test_the_window_of_a_day_is_a_product_rule():
+    assert (date(2022, 2, 14), date(2022, 3, 8)) == (window(date(2022, 2, 28)).first, window(date(2022, 2, 28)).last)
