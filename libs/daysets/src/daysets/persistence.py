@@ -16,7 +16,7 @@ _LENGTH = struct.Struct(">I")
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Counts of segments now in force and of whole ones that did not verify; whether the file is cut off or not ours."""
+    """How many segments are now in force, how many did not verify, and whether the file is cut off or not ours."""
 
     applied: int
     refused: int
@@ -43,7 +43,7 @@ def save(index: DaySetIndex, path: Path) -> None:
 
 
 def load(index: DaySetIndex, path: Path) -> Loaded:
-    """Applies what the file holds, each segment verified anew. A missing file is an empty one; OSError if unreadable."""
+    """Applies what the file holds, each segment verified anew. A missing file is empty; OSError if unreadable."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
