@@ -11,7 +11,7 @@ from daysets.index import DaySetIndex, Outcome
 from daysets.segment import SegmentError
 
 _MAGIC = b"lilitong day sets 1\n"
-_LENGTH = struct.Struct(">I")
+_NUMBER = struct.Struct(">I")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,11 @@ def save(index: DaySetIndex, path: Path) -> None:
     fresh = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(_MAGIC)
-            for segment in index.segments():
+            segments = list(index.segments())
+            file.write(_MAGIC + _NUMBER.pack(len(segments)))
+            for segment in segments:
                 data = wire.encode(segment)
-                file.write(_LENGTH.pack(len(data)) + data)
+                file.write(_NUMBER.pack(len(data)) + data)
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)
@@ -48,21 +49,23 @@ def load(index: DaySetIndex, path: Path) -> Loaded:
         data = path.read_bytes()
     except FileNotFoundError:
         return Loaded(0, 0, damaged=False)
-    if not data.startswith(_MAGIC):
+    at, seen, applied, refused = len(_MAGIC) + _NUMBER.size, 0, 0, 0
+    if not data.startswith(_MAGIC) or len(data) < at:
         return Loaded(0, 0, damaged=True)
-    at, applied, refused = len(_MAGIC), 0, 0
-    while at + _LENGTH.size <= len(data):
-        (length,) = _LENGTH.unpack_from(data, at)
-        begin, at = at + _LENGTH.size, at + _LENGTH.size + length
+    (count,) = _NUMBER.unpack_from(data, len(_MAGIC))
+    while at + _NUMBER.size <= len(data):
+        (length,) = _NUMBER.unpack_from(data, at)
+        begin, at = at + _NUMBER.size, at + _NUMBER.size + length
         if at > len(data):
             break
         try:
             outcome = index.apply(wire.decode(data[begin:at]))
         except SegmentError:
             outcome = Outcome.REFUSED
+        seen += 1
         applied += outcome is Outcome.APPLIED
         refused += outcome is Outcome.REFUSED
-    return Loaded(applied, refused, damaged=at != len(data))
+    return Loaded(applied, refused, damaged=seen != count or at != len(data))
 
 
 def _sync_directory(path: Path) -> None:
