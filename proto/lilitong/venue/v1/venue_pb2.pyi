@@ -495,16 +495,26 @@ class IssueScreenSecretResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SECRET_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    KID_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
     secret: _builtins.bytes
     """32 bytes; see libs/passes for how the screen makes its code."""
+    version: _builtins.int
+    """The signed part of the screen's code, which does not change: its version, the signing key's id and the signature."""
+    kid: _builtins.bytes
+    signature: _builtins.bytes
     def __init__(
         self,
         *,
         secret: _builtins.bytes = ...,
+        version: _builtins.int = ...,
+        kid: _builtins.bytes = ...,
+        signature: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["secret", b"secret"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kid", b"kid", "secret", b"secret", "signature", b"signature", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
