@@ -91,3 +91,29 @@ def constraint_errors(mapping: Mapping[str, Callable[[], DomainError]]) -> Itera
             raise
         # `from None`: asyncpg's detail quotes the row's values, which must not reach a log.
         raise translated from None
+
+
+def store_error(error: BaseException) -> DomainError | None:
+    """The public face of a store that is down, busy or lost a race; None for any other exception.
+
+    A handler does not catch these: the interceptor asks here, so that callers learn to try again instead of
+    reading "internal error".
+    """
+    if isinstance(error, asyncpg.SerializationError | asyncpg.DeadlockDetectedError):
+        return DomainError(Kind.ABORTED, "STORE_CONFLICT", "Another change came first; try again.")
+    if isinstance(error, asyncpg.QueryCanceledError | asyncpg.LockNotAvailableError):
+        return DomainError(Kind.UNAVAILABLE, "STORE_BUSY", "The store is busy; try again.")
+    if isinstance(error, _STORE_GONE):
+        return DomainError(Kind.UNAVAILABLE, "STORE_UNAVAILABLE", "The store cannot be reached right now; try again.")
+    return None
+
+
+_STORE_GONE = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,  # the pool or the connection is closing
+    asyncpg.TooManyConnectionsError,
+    asyncpg.OperatorInterventionError,  # the server is shutting down or starting up
+    asyncpg.ReadOnlySQLTransactionError,  # a fail-over has just made this server a standby
+    ConnectionError,
+    TimeoutError,
+)

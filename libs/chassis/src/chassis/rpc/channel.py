@@ -1,0 +1,251 @@
+"""Channels to other services: deadlines, credentials, traces and domain errors on every call.
+
+A thin layer over `grpc.aio.Channel` instead of client interceptors, because those start one more task per call.
+Unary calls on it return a coroutine (await it; there is no call object) and all failures arrive as `DomainError`.
+"""
+
+import json
+from collections.abc import Callable, Collection, Coroutine, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import grpc
+from opentelemetry import trace
+from opentelemetry.trace import SpanKind
+
+from chassis.errors import DomainError, Kind
+from chassis.rpc import outgoing
+from chassis.rpc.server import MESSAGE_LIMIT
+from chassis.rpc.status import from_rpc_error
+from chassis.telemetry import current_traceparent, mark_failed, tracer
+
+Metadata = Sequence[tuple[str, str | bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class ClientTls:
+    """PEM files: the authority to trust, and our own certificate and key for mutual TLS."""
+
+    authority: Path
+    certificate: Path | None = None
+    key: Path | None = None
+
+    def credentials(self) -> grpc.ChannelCredentials:
+        return grpc.ssl_channel_credentials(
+            self.authority.read_bytes(),
+            self.key.read_bytes() if self.key else None,
+            self.certificate.read_bytes() if self.certificate else None,
+        )
+
+
+def connect(
+    target: str,
+    *,
+    name: str,
+    tls: ClientTls | None = None,
+    retry: Collection[str] = (),
+    timeout: float = 5.0,
+    token: Callable[[], str] | None = None,
+    forward_caller: bool = False,
+    message_limit: int = MESSAGE_LIMIT,
+) -> "Channel":
+    """A channel to `target` (`host:port` or `dns:///host:port`); it connects when first used and reconnects for ever.
+
+    `name` is ours, for the peer's logs. `retry` lists what is idempotent, as `package.Service` or
+    `package.Service/Method`; only that is tried again on UNAVAILABLE, four times in all, within the deadline.
+    `timeout` seconds are the default deadline; the time left of the call being served always bounds it. `token` gives
+    this workload's token; with `forward_caller` the token, purpose and reference of the person behind the call being
+    served go instead.
+    """
+    options = [
+        ("grpc.primary_user_agent", name),
+        ("grpc.service_config", service_config(retry)),
+        ("grpc.enable_retries", 1),
+        ("grpc.max_receive_message_length", message_limit),
+        ("grpc.max_send_message_length", message_limit),
+        ("grpc.keepalive_time_ms", 20_000),
+        ("grpc.keepalive_timeout_ms", 10_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.max_pings_without_data", 0),
+        # A peer that comes back is to be found within 5 s; gRPC's own back-off grows to two minutes.
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.min_reconnect_backoff_ms", 100),
+        ("grpc.max_reconnect_backoff_ms", 2_000),
+        ("grpc.dns_min_time_between_resolutions_ms", 2_000),
+    ]
+    if tls is None:
+        inner = grpc.aio.insecure_channel(target, options=options)
+    else:
+        inner = grpc.aio.secure_channel(target, tls.credentials(), options=options)
+    return Channel(inner, _Caller(timeout, token, forward_caller=forward_caller))
+
+
+def service_config(retry: Collection[str]) -> str:
+    """The gRPC service config (JSON): round robin, and retries for the idempotent calls in `retry`."""
+    config: dict[str, Any] = {"loadBalancingConfig": [{"round_robin": {}}]}
+    if retry:
+        names = []
+        for item in sorted(retry):
+            service, _, method = item.partition("/")
+            names.append({"service": service, "method": method} if method else {"service": service})
+        config["methodConfig"] = [
+            {
+                "name": names,
+                "retryPolicy": {
+                    "maxAttempts": 4,
+                    "initialBackoff": "0.05s",
+                    "maxBackoff": "1s",
+                    "backoffMultiplier": 3,
+                    "retryableStatusCodes": ["UNAVAILABLE"],
+                },
+            }
+        ]
+        config["retryThrottling"] = {"maxTokens": 100, "tokenRatio": 0.1}
+    return json.dumps(config)
+
+
+class _Caller:
+    """Deadline and metadata of outgoing calls."""
+
+    def __init__(self, timeout: float, token: Callable[[], str] | None, *, forward_caller: bool) -> None:
+        self._timeout = timeout
+        self._token = token
+        self._forward = forward_caller
+
+    def timeout(self, asked: float | None) -> float:
+        """Seconds for this call; raises UNAVAILABLE / DEADLINE_EXCEEDED if none are left."""
+        seconds = self._timeout if asked is None else asked
+        left = outgoing.time_left()
+        if left is not None:
+            seconds = min(seconds, left)
+        if seconds <= 0:
+            raise DomainError(Kind.UNAVAILABLE, "DEADLINE_EXCEEDED", "The answer took too long.")
+        return seconds
+
+    def metadata(self, given: Metadata | None) -> tuple[tuple[str, str | bytes], ...]:
+        """The call's metadata; what is given explicitly wins."""
+        pairs = list(given or ())
+        names = {pair[0] for pair in pairs}
+        added: list[tuple[str, str]] = []
+        incoming = outgoing.current()
+        if self._forward and incoming.authorization:
+            added.append(("authorization", incoming.authorization))
+        elif self._token is not None and "authorization" not in names:
+            added.append(("authorization", f"Bearer {self._token()}"))
+        if self._forward and incoming.purpose:
+            added += [("x-purpose", incoming.purpose), ("x-purpose-ref", incoming.purpose_ref)]
+        traceparent = current_traceparent()
+        if traceparent is not None:
+            added.append(("traceparent", traceparent))
+        pairs += [pair for pair in added if pair[0] not in names]
+        return tuple(pairs)
+
+
+class Channel(grpc.aio.Channel):
+    """See `connect`; generated stubs take it like any channel."""
+
+    def __init__(self, inner: grpc.aio.Channel, caller: _Caller) -> None:
+        self._inner = inner
+        self._caller = caller
+
+    def unary_unary(self, method: str, *args: Any, **options: Any) -> Any:
+        return self._unary(method, self._inner.unary_unary(method, *args, **options))
+
+    def stream_unary(self, method: str, *args: Any, **options: Any) -> Any:
+        return self._unary(method, self._inner.stream_unary(method, *args, **options))
+
+    def unary_stream(self, method: str, *args: Any, **options: Any) -> Any:
+        return self._stream(self._inner.unary_stream(method, *args, **options))
+
+    def stream_stream(self, method: str, *args: Any, **options: Any) -> Any:
+        return self._stream(self._inner.stream_stream(method, *args, **options))
+
+    def _unary(self, method: str, call: Any) -> Callable[..., Coroutine[Any, Any, Any]]:
+        caller = self._caller
+
+        async def traced(
+            request: Any,
+            *,
+            timeout: float | None = None,  # noqa: ASYNC109 - gRPC's own
+            metadata: Metadata | None = None,
+            **options: Any,
+        ) -> Any:
+            seconds = caller.timeout(timeout)
+            if not trace.get_current_span().is_recording():
+                try:
+                    return await call(request, timeout=seconds, metadata=caller.metadata(metadata), **options)
+                except grpc.aio.AioRpcError as error:
+                    raise from_rpc_error(error) from None
+            with tracer().start_as_current_span(
+                method, kind=SpanKind.CLIENT, record_exception=False, set_status_on_exception=False
+            ) as span:
+                try:
+                    return await call(request, timeout=seconds, metadata=caller.metadata(metadata), **options)
+                except grpc.aio.AioRpcError as error:
+                    mark_failed(span, error.code().name)
+                    raise from_rpc_error(error) from None
+
+        return traced
+
+    def _stream(self, call: Any) -> Callable[..., "Stream"]:
+        caller = self._caller
+
+        def start(
+            request: Any = None, *, timeout: float | None = None, metadata: Metadata | None = None, **options: Any
+        ) -> Stream:
+            # A stream lives longer than a call: it has a deadline only when one is asked for.
+            seconds = None if timeout is None else caller.timeout(timeout)
+            return Stream(call(request, timeout=seconds, metadata=caller.metadata(metadata), **options))
+
+        return start
+
+    async def close(self, grace: float | None = None) -> None:
+        await self._inner.close(grace)
+
+    def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:  # noqa: FBT001, FBT002 - theirs
+        return self._inner.get_state(try_to_connect)
+
+    async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> None:
+        await self._inner.wait_for_state_change(last_observed_state)
+
+    async def channel_ready(self) -> None:
+        await self._inner.channel_ready()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
+class Stream:
+    """A streaming call: iterate it; `cancel` ends it. Failures arrive as `DomainError`."""
+
+    def __init__(self, call: Any) -> None:
+        self._call = call
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Any:
+        try:
+            answer = await self._call.read()
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from None
+        if answer is grpc.aio.EOF:
+            raise StopAsyncIteration
+        return answer
+
+    async def write(self, request: Any) -> None:
+        """Send one message; for calls with a request stream and no iterator."""
+        try:
+            await self._call.write(request)
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from None
+
+    async def done_writing(self) -> None:
+        await self._call.done_writing()
+
+    def cancel(self) -> bool:
+        return bool(self._call.cancel())

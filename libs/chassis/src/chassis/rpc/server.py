@@ -1,0 +1,202 @@
+"""A gRPC server with everything that every service needs around its handlers."""
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import grpc
+import structlog
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import aio as health
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from grpc_reflection.v1alpha.reflection import aio as reflection
+
+from chassis.access import AccessError, AreaFrom, Rule, rule_of
+from chassis.auth import Authenticator
+from chassis.rpc.admission import Policy
+from chassis.rpc.guard import MethodGuard
+from chassis.rpc.in_flight import InFlight
+
+_log = structlog.get_logger("chassis.rpc")
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+MESSAGE_LIMIT = 4 * 1024 * 1024
+
+
+class ListenError(Exception):
+    """The address cannot be listened on; the message names it and the usual cause."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTls:
+    """PEM files. With `client_ca`, clients without a certificate of that authority are refused (mutual TLS)."""
+
+    certificate: Path
+    key: Path
+    client_ca: Path | None = None
+
+    def credentials(self) -> grpc.ServerCredentials:
+        authority = self.client_ca.read_bytes() if self.client_ca else None
+        pair = (self.key.read_bytes(), self.certificate.read_bytes())
+        return grpc.ssl_server_credentials([pair], authority, require_client_auth=authority is not None)
+
+
+class _Recorder:
+    """Stands in for a server while generated code registers a servicer, to learn its methods."""
+
+    def __init__(self) -> None:
+        self.services: dict[str, dict[str, Any]] = {}
+
+    def add_generic_rpc_handlers(self, _handlers: Sequence[Any]) -> None:
+        """Ignored: the same methods arrive by name below, where they can be wrapped."""
+
+    def add_registered_method_handlers(self, service_name: str, method_handlers: Mapping[str, Any]) -> None:
+        self.services[service_name] = dict(method_handlers)
+
+
+class Server:
+    """Collects servicers, then serves them on `listen` (`host:port`, port 0 for any free one).
+
+    `authenticators` are tried in order; the first that knows the credentials names the caller. `hot` lists full
+    method names (`/package.Service/Method`) that are traced only when asked or with the chance `hot_ratio`. Messages
+    are bounded by `message_limit` bytes both ways. Connections end after `connection_age`, so that clients
+    spread over new replicas; calls under way get 30 s more.
+    """
+
+    def __init__(
+        self,
+        listen: str,
+        *,
+        authenticators: Sequence[Authenticator] = (),
+        tls: ServerTls | None = None,
+        hot: Collection[str] = (),
+        hot_ratio: float = 0.01,
+        message_limit: int = MESSAGE_LIMIT,
+        connection_age: timedelta = timedelta(minutes=10),
+        reuse_port: bool = False,
+    ) -> None:
+        self._listen = listen
+        self._tls = tls
+        self._policy = Policy(tuple(authenticators), frozenset(hot), hot_ratio)
+        self._in_flight = InFlight()
+        self._services: dict[str, dict[str, Any]] = {}
+        self._rules: dict[str, Rule] = {}
+        self._health = health.HealthServicer()
+        self._server: grpc.aio.Server | None = None
+        self._options = [
+            ("grpc.max_receive_message_length", message_limit),
+            ("grpc.max_send_message_length", message_limit),
+            ("grpc.max_connection_age_ms", int(connection_age.total_seconds() * 1000)),
+            ("grpc.max_connection_age_grace_ms", 30_000),
+            # Ours pings every 20 s, the channel of this package too; both ends have to agree to it, or GOAWAY follows.
+            ("grpc.keepalive_time_ms", 20_000),
+            ("grpc.keepalive_timeout_ms", 10_000),
+            ("grpc.keepalive_permit_without_calls", 1),
+            ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+            # Off, or a second process started by mistake would silently share the port.
+            ("grpc.so_reuseport", int(reuse_port)),
+        ]
+
+    @property
+    def methods(self) -> Mapping[str, Rule]:
+        """Full method name → rule, for the access matrix."""
+        return MappingProxyType(self._rules)
+
+    @property
+    def service_names(self) -> tuple[str, ...]:
+        """The services added, in order."""
+        return tuple(self._services)
+
+    def add(self, servicer: object, add_fn: Callable[[Any, Any], None], service_name: str | None = None) -> None:
+        """Register a servicer with its generated `add_…Servicer_to_server`.
+
+        Raises `AccessError` if a method has no rule or one that cannot work, or if `service_name` is not what
+        the generated code registers.
+        """
+        recorded = self._record(servicer, add_fn)
+        if service_name is not None and set(recorded) != {service_name}:
+            raise AccessError(f"{sorted(recorded)} is registered, not {service_name}")
+        for service, handlers in recorded.items():
+            self._services[service] = {
+                name: self._guarded(f"/{service}/{name}", getattr(servicer, name, None), handler)
+                for name, handler in handlers.items()
+            }
+
+    async def start(self) -> int:
+        """Listen, health NOT_SERVING; returns the port. Raises `ListenError` if the address is not to be had."""
+        server = grpc.aio.server(options=self._options)
+        names = [*self._services, health.SERVICE_NAME if hasattr(health, "SERVICE_NAME") else "grpc.health.v1.Health"]
+        names.append(reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"].full_name)
+        open_to_all = self._record(self._health, health_pb2_grpc.add_HealthServicer_to_server) | self._record(
+            reflection.ReflectionServicer(names), reflection_pb2_grpc.add_ServerReflectionServicer_to_server
+        )
+        for service, handlers in open_to_all.items():
+            wrapped = {
+                name: MethodGuard(f"/{service}/{name}", None, self._policy, self._in_flight).wrap(handler)
+                for name, handler in handlers.items()
+            }
+            server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, wrapped),))
+        for service, handlers in self._services.items():
+            server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
+        try:
+            if self._tls is None:
+                port = server.add_insecure_port(self._listen)
+            else:
+                port = server.add_secure_port(self._listen, self._tls.credentials())
+        except RuntimeError:
+            raise ListenError(f"cannot listen on {self._listen}: is another process using that port?") from None
+        await self.serving(False)
+        await server.start()
+        self._server = server
+        return port
+
+    async def serving(self, ready: bool) -> None:  # noqa: FBT001 - a state, not an option
+        """Tell health watchers, for the server as a whole ("") and for each service by name."""
+        for service in ("", *self._services):
+            await self._health.set(service, _SERVING if ready else _NOT_SERVING)
+
+    async def drain(self, grace: float, *, linger: float = 0.0) -> bool:
+        """Stop without losing a call: NOT_SERVING, refuse new calls, end streams, wait for the handlers.
+
+        `linger` seconds pass between NOT_SERVING and the refusal, so that balancers can look away first. After `grace`
+        seconds what still runs is cancelled. Returns whether all handlers had finished by themselves.
+        """
+        await self._health.enter_graceful_shutdown()
+        if self._server is None:
+            return True
+        if linger > 0:
+            await asyncio.sleep(linger)
+        self._in_flight.end_streams()
+        stopping = asyncio.create_task(self._server.stop(grace))
+        finished = False
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace):
+                await stopping
+                await self._in_flight.idle()
+                finished = True
+        if not finished:
+            _log.warning("drain_cut_short", calls=self._in_flight.count)
+        await stopping
+        return finished
+
+    def _guarded(self, method: str, function: Callable[..., Any] | None, handler: Any) -> Any:
+        rule = None if function is None else rule_of(function)
+        if rule is None:
+            raise AccessError(f"{method} has no access rule: put @allow(…) on it")
+        if handler.request_streaming and not isinstance(rule.area, AreaFrom):
+            raise AccessError(f"{method} takes a stream: its area must be RESOURCE or NOWHERE")
+        self._rules[method] = rule
+        return MethodGuard(method, rule, self._policy, self._in_flight).wrap(handler)
+
+    @staticmethod
+    def _record(servicer: object, add_fn: Callable[[Any, Any], None]) -> dict[str, dict[str, Any]]:
+        recorder = _Recorder()
+        add_fn(servicer, recorder)
+        if not recorder.services:
+            raise AccessError("the registration function names no methods; generate it with grpcio-tools ≥ 1.64")
+        return recorder.services

@@ -1,0 +1,225 @@
+"""From start to a clean end: one process, one loop, one `Service` on which `app.py` registers what it has.
+
+    async def wire(service: Service) -> None:
+        pool = await chassis.pool.create(…)
+        service.closer("pool", lambda: chassis.pool.close(pool))
+        service.task("relay", relay.run)
+        service.check("keys", lambda: keys.loaded)
+        service.server(server)
+
+    run("venue", wire)
+
+Order of the start: `wire`, background tasks, servers (NOT_SERVING), readiness. Order of the end: NOT_SERVING, drain of
+the servers, background tasks cancelled, closers in reverse order of registration; each with a time limit.
+"""
+
+import asyncio
+import faulthandler
+import gc
+import inspect
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import structlog
+import uvloop
+
+from chassis.metrics import READY, READY_CHECK
+from chassis.rpc.server import ListenError
+from chassis.tasks import supervise
+
+_log = structlog.get_logger("chassis.run")
+_LOOK_EVERY = 0.5
+_CHECK_LIMIT = 2.0
+_TASK_LIMIT = 5.0
+
+
+class Serving(Protocol):
+    """What `Service` can start and drain; `chassis.rpc.server.Server` is one."""
+
+    async def start(self) -> int: ...
+    async def serving(self, ready: bool) -> None: ...  # noqa: FBT001 - a state, not an option
+    async def drain(self, grace: float, *, linger: float = 0.0) -> bool: ...
+
+
+Check = Callable[[], bool | Awaitable[bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Closer:
+    name: str
+    close: Callable[[], Awaitable[object]]
+    limit: float
+
+
+class Service:
+    """One process's servers, background tasks, readiness checks and closers.
+
+    `drain_seconds` bounds how long calls under way may take at the end, `linger_seconds` is waited before that so that
+    balancers see NOT_SERVING first.
+    """
+
+    def __init__(self, name: str, *, drain_seconds: float = 20.0, linger_seconds: float = 0.0) -> None:
+        self.name = name
+        self.drain_seconds = drain_seconds
+        self.linger_seconds = linger_seconds
+        self.ports: list[int] = []
+        self.ready = False
+        self._servers: list[Serving] = []
+        self._closers: list[_Closer] = []
+        self._tasks: list[tuple[str, Callable[[], Coroutine[Any, Any, object]], bool]] = []
+        self._running: list[asyncio.Task[None]] = []
+        self._checks: dict[str, Check] = {}
+        self._stop = asyncio.Event()
+        self._failed = False
+
+    def server(self, server: Serving) -> None:
+        """Serve `server` once everything is wired."""
+        self._servers.append(server)
+
+    def task(self, name: str, work: Callable[[], Coroutine[Any, Any, object]], *, essential: bool = False) -> None:
+        """Run `work()` for the service's life.
+
+        A crash is logged and counted, and `work()` is called again after a growing pause (0.1…10 s): a relay that
+        trips over a lost connection must not take the service down. With `essential` a crash ends the process with
+        exit code 1 after a drain, for state that cannot be rebuilt in place. Returning is a normal end.
+        """
+        self._tasks.append((name, work, essential))
+
+    def closer(self, name: str, close: Callable[[], Awaitable[object]], *, limit: float = 5.0) -> None:
+        """Call `close` at the end, after what was registered later; given up after `limit` seconds."""
+        self._closers.append(_Closer(name, close, limit))
+
+    def check(self, name: str, check: Check) -> None:
+        """A condition of readiness; the service takes traffic while all hold. Raising or taking over 2 s is "no".
+
+        What the service can do without, if degraded, is no condition.
+        """
+        self._checks[name] = check
+
+    def stop(self) -> None:
+        """Begin the end, as SIGTERM does."""
+        self._stop.set()
+
+    async def serve(self, wire: Callable[["Service"], Awaitable[None]]) -> int:
+        """The whole life; returns the exit code: 0 after a clean end, 1 after a failure."""
+        started = time.perf_counter()
+        try:
+            await wire(self)
+            for name, work, essential in self._tasks:
+                self._running.append(asyncio.create_task(supervise(name, work, self._crashed if essential else None)))
+            for server in self._servers:
+                self.ports.append(await server.start())
+            self._running.append(asyncio.create_task(supervise("readiness", self._watch_readiness, None)))
+            # What exists now lives as long as the process; the collector need not walk it again.
+            gc.collect()
+            gc.freeze()
+            _log.info("started", ports=self.ports, seconds=round(time.perf_counter() - started, 3))
+            await self._stop.wait()
+        except ListenError as error:
+            _log.error("cannot_listen", reason=str(error))
+            self._failed = True
+        except Exception as error:  # noqa: BLE001 - whatever it was, what is open has to be closed
+            _log.error("start_failed", exc_info=error)
+            self._failed = True
+        finally:
+            await self._end()
+        return 1 if self._failed else 0
+
+    def _crashed(self) -> None:
+        self._failed = True
+        self._stop.set()
+
+    async def _watch_readiness(self) -> None:
+        while True:
+            await self.look()
+            await asyncio.sleep(_LOOK_EVERY)
+
+    async def look(self) -> bool:
+        """Evaluate the readiness checks now and tell the servers."""
+        ready = True
+        for name, check in self._checks.items():
+            holds = await _holds(check)
+            READY_CHECK.labels(name).set(holds)
+            if not holds and self.ready:
+                _log.warning("not_ready", check=name)
+            ready = ready and holds
+        if ready != self.ready:
+            self.ready = ready
+            READY.set(ready)
+            for server in self._servers:
+                await server.serving(ready)
+            if ready:
+                _log.info("ready")
+        return ready
+
+    async def _end(self) -> None:
+        READY.set(0)
+        for server in self._servers:
+            # The server bounds itself by the grace; what is on top is for a loop that is slow to get there.
+            await self._bounded(
+                "server",
+                lambda server=server: server.drain(self.drain_seconds, linger=self.linger_seconds),  # type: ignore[misc]
+                self.drain_seconds + self.linger_seconds + 5.0,
+            )
+        for task in self._running:
+            task.cancel()
+        if self._running:
+            _, stuck = await asyncio.wait(self._running, timeout=_TASK_LIMIT)
+            if stuck:
+                _log.warning("tasks_stuck", count=len(stuck))
+        for closer in reversed(self._closers):
+            await self._bounded(closer.name, closer.close, closer.limit)
+        _log.info("stopped")
+
+    async def _bounded(self, what: str, close: Callable[[], Awaitable[object]], limit: float) -> None:
+        try:
+            async with asyncio.timeout(limit):
+                await close()
+        except Exception as error:  # noqa: BLE001 - the rest has to be closed all the same
+            _log.warning("close_failed", part=what, exc_info=error)
+
+
+async def _holds(check: Check) -> bool:
+    try:
+        async with asyncio.timeout(_CHECK_LIMIT):
+            answer = check()
+            return bool(await answer) if inspect.isawaitable(answer) else bool(answer)
+    except Exception:  # noqa: BLE001 - a check that cannot tell does not hold
+        return False
+
+
+def run(
+    name: str,
+    wire: Callable[[Service], Awaitable[None]],
+    *,
+    drain_seconds: float = 20.0,
+    linger_seconds: float = 0.0,
+) -> int:
+    """Run a service until SIGTERM or SIGINT; returns the exit code for `sys.exit`.
+
+    A second signal ends the process at once. SIGUSR1 prints every thread's stack to standard error.
+    """
+    faulthandler.enable()
+    with suppress(AttributeError, ValueError):  # no SIGUSR1 on this platform, or standard error is not a file
+        faulthandler.register(signal.SIGUSR1, all_threads=True)
+
+    async def live() -> int:
+        service = Service(name, drain_seconds=drain_seconds, linger_seconds=linger_seconds)
+        loop = asyncio.get_running_loop()
+
+        def asked() -> None:
+            if service._stop.is_set():  # noqa: SLF001 - the same module
+                sys.stderr.write("Second signal: ending at once.\n")
+                signal.raise_signal(signal.SIGKILL)
+            service.stop()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, asked)
+        return await service.serve(wire)
+
+    return uvloop.run(live())

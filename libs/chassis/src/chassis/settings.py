@@ -1,0 +1,106 @@
+"""Settings from the environment; a wrong one stops the service with one sentence that names the variable."""
+
+import sys
+from base64 import b64decode
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+EXIT_CODE = 2  # as shells and argparse use it: the way it was called is wrong
+_KEY_BYTES = 32
+
+
+class SettingsError(Exception):
+    """One sentence for the operator, naming the variable; it never quotes a value, which may be a secret."""
+
+
+def _key(value: object) -> object:
+    if isinstance(value, str):
+        try:
+            decoded = b64decode(value, validate=True)
+        except ValueError:
+            decoded = b""
+        if len(decoded) != _KEY_BYTES:
+            raise ValueError("must be 32 bytes in base64")
+        return decoded
+    return value
+
+
+SecretKey = Annotated[bytes, BeforeValidator(_key)]
+Listen = Annotated[str, Field(pattern=r"^.+:\d{1,5}$", description="host:port")]
+
+
+class ProcessSettings(BaseSettings):
+    """What every process needs, with or without a store. Subclasses set `env_prefix`, for example `GATEWAY_`."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    environment: Literal["production", "devstack"] = "production"
+    listen: Listen = "0.0.0.0:50051"
+    metrics_listen: Annotated[str, Field(pattern=r"^(|.+:\d{1,5})$")] = ""
+    jwks: str
+    issuer: str
+    audience: str = "lilitong"
+    workload_token_file: Path | None = None
+    clock_file: Path | None = None
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    trace_exporter: Annotated[str, Field(pattern=r"^(none|file:.+|otlp:.+)$")] = "none"
+    trace_ratio: Annotated[float, Field(ge=0, le=1)] = 1.0
+    hot_trace_ratio: Annotated[float, Field(ge=0, le=1)] = 0.01
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    tls_authority: Path | None = None
+    drain_seconds: Annotated[float, Field(gt=0, le=600)] = 20.0
+    linger_seconds: Annotated[float, Field(ge=0, le=120)] = 0.0
+
+    @model_validator(mode="after")
+    def _agree(self) -> "ProcessSettings":
+        if self.clock_file is not None and self.environment != "devstack":
+            raise ValueError("clock_file may be set only when environment is devstack")
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key belong together")
+        return self
+
+
+class ServiceSettings(ProcessSettings):
+    """A process with a store and the bus. `event_trace_key` is the 32-byte key (base64) that all services share."""
+
+    database_url: Annotated[str, Field(repr=False, pattern=r"^postgres(ql)?://")]
+    nats_url: Annotated[str, Field(repr=False)]
+    event_trace_key: Annotated[SecretKey, Field(repr=False)]
+
+
+_S = TypeVar("_S", bound=BaseSettings)
+
+
+def load(kind: type[_S]) -> _S:
+    """The settings from the environment; raises `SettingsError`."""
+    try:
+        return kind()
+    except ValidationError as error:
+        prefix = str(kind.model_config.get("env_prefix", ""))
+        problems = [_problem(prefix, item["loc"], item["type"], item["msg"]) for item in error.errors()]
+        raise SettingsError("; ".join(problems) + ".") from None
+
+
+def load_or_exit(kind: type[_S]) -> _S:
+    """As `load`, but a wrong setting ends the process with exit code 2 and the one sentence on standard error."""
+    try:
+        return load(kind)
+    except SettingsError as error:
+        print(f"Cannot start: {error}", file=sys.stderr)  # noqa: T201 - before logging is set up, for a person
+        raise SystemExit(EXIT_CODE) from None
+
+
+def _problem(prefix: str, location: tuple[int | str, ...], kind: str, message: str) -> str:
+    text = message.removeprefix("Value error, ")
+    if not location:
+        # A rule over several settings names them as fields; operators know them as variables.
+        for word in text.split():
+            if word in ProcessSettings.model_fields and word != "environment":
+                text = text.replace(word, f"{prefix}{word}".upper())
+        return text.replace("environment", f"{prefix}environment".upper())
+    variable = f"{prefix}{location[0]}".upper()
+    return f"{variable} is missing" if kind == "missing" else f"{variable} is wrong: {text[0].lower()}{text[1:]}"
