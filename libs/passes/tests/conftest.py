@@ -4,11 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
+import hypothesis
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, derive_private_key
 from passes import cose
 from passes.errors import PassError, Reason
 from passes.pass_token import IssuerKey, Pass, issue
+
+# A machine under load is slow, not wrong: examples are limited in number, not in time.
+hypothesis.settings.register_profile("passes", deadline=None)
+hypothesis.settings.load_profile("passes")
 
 DAY = date(2022, 3, 15)
 NOON = datetime(2022, 3, 15, 4, 0, tzinfo=UTC)

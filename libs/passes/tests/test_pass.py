@@ -96,7 +96,7 @@ def test_drill_mark_and_key_must_agree_both_ways(world, refused):
     ],
 )
 def test_the_issuer_refuses_what_no_verifier_would_accept(world, change):
-    with pytest.raises(ValueError, match="no valid encoding|before 1970"):
+    with pytest.raises(ValueError, match=r"no valid encoding|before 1970"):
         issue(replace(world.statement, **change), world.issuer, world.kid)
 
 
