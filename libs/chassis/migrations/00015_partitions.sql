@@ -1,0 +1,71 @@
+-- migrate:up
+
+-- Tables with a partition for each local day. The service's login role owns nothing; it makes and drops days through two
+-- functions of the owner, which take only the tables that migrations list here.
+CREATE TABLE day_partitioned (
+    parent text NOT NULL,
+    CONSTRAINT day_partitioned_pkey PRIMARY KEY (parent)
+);
+
+CREATE FUNCTION ensure_day_partitions(parent text, first_day date, last_day date) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    wanted date;
+    partition text;
+    made integer := 0;
+BEGIN
+    IF NOT EXISTS (SELECT FROM day_partitioned d WHERE d.parent = ensure_day_partitions.parent) THEN
+        RAISE EXCEPTION '% is not partitioned by day', parent USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF last_day - first_day > 400 THEN
+        RAISE EXCEPTION 'more than 400 days asked for' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    -- Replicas that start together wait for each other instead of failing on the same name.
+    PERFORM pg_advisory_xact_lock(hashtext(current_schema() || '.' || parent));
+    FOR wanted IN SELECT generate_series(first_day, last_day, interval '1 day')::date LOOP
+        partition := parent || '_' || to_char(wanted, 'YYYYMMDD');
+        IF to_regclass(quote_ident(partition)) IS NULL THEN
+            -- Made apart and attached: attaching does not block those who read and write other days.
+            EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', partition, parent);
+            EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
+                           parent, partition, wanted, wanted + 1);
+            made := made + 1;
+        END IF;
+    END LOOP;
+    RETURN made;
+END $$;
+
+CREATE FUNCTION drop_day_partitions(parent text, before date) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    partition text;
+    dropped integer := 0;
+BEGIN
+    IF NOT EXISTS (SELECT FROM day_partitioned d WHERE d.parent = drop_day_partitions.parent) THEN
+        RAISE EXCEPTION '% is not partitioned by day', parent USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    FOR partition IN
+        SELECT child.relname FROM pg_inherits
+        JOIN pg_class child ON child.oid = inhrelid
+        WHERE inhparent = to_regclass(quote_ident(parent))
+          AND right(child.relname, 8) < to_char(before, 'YYYYMMDD')
+        ORDER BY child.relname
+    LOOP
+        EXECUTE format('DROP TABLE %I', partition);
+        dropped := dropped + 1;
+    END LOOP;
+    RETURN dropped;
+END $$;
+
+REVOKE ALL ON FUNCTION ensure_day_partitions(text, date, date) FROM PUBLIC;
+REVOKE ALL ON FUNCTION drop_day_partitions(text, date) FROM PUBLIC;
+
+DO $$
+BEGIN
+    EXECUTE format('GRANT SELECT ON day_partitioned TO %I', current_schema());
+    EXECUTE format('GRANT EXECUTE ON FUNCTION ensure_day_partitions(text, date, date) TO %I', current_schema());
+    EXECUTE format('GRANT EXECUTE ON FUNCTION drop_day_partitions(text, date) TO %I', current_schema());
+END $$;
+
+-- migrate:down
+DO $$ BEGIN RAISE EXCEPTION 'migrations are forward-only'; END $$;

@@ -1,0 +1,34 @@
+"""Day partitions: made ahead of time, dropped with the day's key. The work is done by functions of the schema's owner."""
+
+from datetime import date, timedelta
+
+import asyncpg
+
+from chassis.clock import Clock, local_day
+
+KEEP_DAYS = 14
+AHEAD_DAYS = 8
+
+
+async def ensure(connection: asyncpg.Connection, first: date, last: date) -> int:
+    """Makes the missing partitions of every day-partitioned table for the days first..last; returns how many."""
+    statement = "SELECT coalesce(sum(ensure_day_partitions(parent, $1, $2)), 0)::int FROM day_partitioned"
+    return int(await connection.fetchval(statement, first, last))
+
+
+async def drop(connection: asyncpg.Connection, before: date) -> int:
+    """Drops the partitions of all days before `before`; returns how many."""
+    statement = "SELECT coalesce(sum(drop_day_partitions(parent, $1)), 0)::int FROM day_partitioned"
+    return int(await connection.fetchval(statement, before))
+
+
+async def maintain(
+    pool: asyncpg.Pool, clock: Clock, *, keep_days: int = KEEP_DAYS, ahead_days: int = AHEAD_DAYS
+) -> None:
+    """Keeps `keep_days` full days plus today and `ahead_days` ahead. Runs at start and from the sweep; repeats do nothing."""
+    today = local_day(clock.now())
+    async with pool.acquire() as connection:
+        async with connection.transaction():
+            await ensure(connection, today - timedelta(days=keep_days), today + timedelta(days=ahead_days))
+        async with connection.transaction():
+            await drop(connection, today - timedelta(days=keep_days))

