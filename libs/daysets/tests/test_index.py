@@ -3,7 +3,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from daysets.index import DaySetIndex, Doubt, Outcome
-from daysets.segment import ENTRY_SIZE, NO_CARD, Entry, Reason
+from daysets.segment import ENTRY_SIZE, NO_CARD, Entry, Reason, build_base
 from daysets.table import Table
 from daysets.tokens import TokenError
 from hypothesis import given
@@ -88,6 +88,18 @@ def test_without_any_whole_base_the_proven_parts_at_hand_count(log, index):
     assert hit(index, 2) is not None
     assert index.status(DAY).missing == (1, 3)
     assert not index.status(DAY).complete
+
+
+@pytest.mark.parametrize("per_part", [1, 3, 7, 100])
+def test_a_base_cut_into_parts_is_found_whole(log, index, per_part):
+    people = [entry(n) for n in range(1, 21)]
+    cards = [(bytes([n]) * 8, tag(n)) for n in range(1, 31)]
+    drafts = build_base(day=DAY, generation=1, entries=people[::-1], cards=cards, per_part=per_part)
+    for draft in reversed(drafts):
+        index.apply(log.seal(draft))
+    assert index.status(DAY).complete
+    assert [n for n in range(256) if hit(index, n)] == list(range(1, 21))
+    assert [index.resolve_card(DAY, "", key) for key, _ in cards] == [held for _, held in cards]
 
 
 def test_a_gap_in_the_changes_is_shown_and_the_rest_is_in_force(log, index):

@@ -120,6 +120,4 @@ END
 $$;
 
 -- migrate:down
-DROP FUNCTION ledger_append(bytea[]);
-DROP TABLE ledger_head, ledger_nodes, ledger_leaves;
-DROP FUNCTION ledger_refuse(), ledger_refuse_shrinking();
+DO $$ BEGIN RAISE EXCEPTION 'migrations are forward-only'; END $$;

@@ -1,7 +1,9 @@
 """What is in force on one day, for real or in one drill: which segments count, and what they say of a tag."""
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from daysets.segment import CARD_KEY_SIZE, CARD_SIZE, ENTRY_SIZE, TAG_SIZE, Segment
 from daysets.table import Table
@@ -33,11 +35,13 @@ class DaySet:
     used: each of their entries is proven, and no part can lift what another says.
     """
 
-    __slots__ = ("_bases", "_cards", "_changes", "_effective", "_generations")
+    __slots__ = ("_bases", "_cards", "_changes", "_effective", "_firsts", "_generations", "_overlapping")
 
     def __init__(self) -> None:
         self._generations: dict[int, _Generation] = {}
         self._effective = 0
+        self._overlapping = False
+        self._firsts: list[bytes] = []
         self._bases: list[tuple[int, Table, Table]] = []
         self._changes: dict[bytes, tuple[Order, bytes]] = {}
         self._cards: dict[bytes, tuple[Order, bytes]] = {}
@@ -75,7 +79,8 @@ class DaySet:
         changed = self._changes.get(tag)
         if changed is not None:
             return changed
-        for number, entries, _ in self._bases:
+        at = bisect_right(self._firsts, tag) - 1
+        for number, entries, _ in self._bases if self._overlapping else self._bases[at : at + 1] if at >= 0 else ():
             record = entries.find(tag)
             if record is not None:
                 return (self._effective, number), record
@@ -120,12 +125,21 @@ class DaySet:
         self._effective = max(whole or self._generations)
         if whole:
             self._generations = {n: known for n, known in self._generations.items() if n >= self._effective}
-        bases = self._generations[self._effective].tables
-        self._bases = [(number, *bases[number]) for number in sorted(bases, reverse=True)]
+        self._order_bases(self._generations[self._effective])
         self._changes, self._cards = {}, {}
         for segment in self.segments():
             if segment.generation >= self._effective and not segment.is_base:
                 self._merge(segment)
+
+    def _order_bases(self, known: _Generation) -> None:
+        """Issuers cut a sorted base into parts, so that a tag can be in one only; if it is not so, all are asked."""
+        parts = [known.segments[number] for number in known.tables]
+        spans = sorted((part.entries[:TAG_SIZE], part.entries[-ENTRY_SIZE:][:TAG_SIZE], part.number) for part in parts)
+        self._overlapping = any(left[1] >= right[0] for left, right in pairwise(spans) if left[0])
+        if self._overlapping:
+            spans.sort(key=lambda span: span[2], reverse=True)
+        self._firsts = [first for first, _, _ in spans]
+        self._bases = [(number, *known.tables[number]) for _, _, number in spans]
 
     def _merge(self, segment: Segment) -> None:
         order = (segment.generation, segment.number)

@@ -11,7 +11,7 @@ from ledger import note
 from daysets import tokens
 from daysets.day_set import DaySet
 from daysets.refused import Refused
-from daysets.segment import NO_CARD, Entry, Reason, Segment, SegmentError, verify
+from daysets.segment import NO_CARD, Entry, Reason, Segment, SegmentError, is_proven, verify
 
 DISTRICT_ZONE = timezone(timedelta(hours=8), "Asia/Shanghai")
 
@@ -88,6 +88,10 @@ class DaySetIndex:
         self._refused.forget(segment)
         self.version += 1
         return Outcome.APPLIED
+
+    def proves(self, segment: Segment) -> bool:
+        """Whether the log, by a key trusted now, holds the segment; takes nothing in."""
+        return is_proven(segment, self._log_keys())
 
     def lookup(self, day: date, drill_id: str, tag: bytes, at: datetime) -> Hit | None:
         """The proven restriction of this tag (16 bytes) on that day, unless it has ended by `at` (aware)."""

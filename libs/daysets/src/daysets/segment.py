@@ -179,6 +179,32 @@ def build(
     return draft
 
 
+def build_base(
+    *,
+    day: date,
+    generation: int,
+    drill_id: str = "",
+    entries: Iterable[Entry] = (),
+    cards: Iterable[tuple[bytes, bytes]] = (),
+    per_part: int = MAX_RECORDS,
+) -> list[Draft]:
+    """The complete base of a generation: sorted, then cut into parts, so that a reader looks for a tag in one only."""
+    records, pairs = sorted(entries, key=lambda entry: entry.tag), sorted(cards)
+    parts = max(1, -(-len(records) // per_part), -(-len(pairs) // per_part))
+    return [
+        build(
+            day=day,
+            generation=generation,
+            number=part + 1,
+            base_parts=parts,
+            drill_id=drill_id,
+            entries=records[part * per_part : (part + 1) * per_part],
+            cards=pairs[part * per_part : (part + 1) * per_part],
+        )
+        for part in range(parts)
+    ]
+
+
 def check(draft: Draft) -> None:
     """SegmentError(MALFORMED) unless the content has exactly the form that `build` gives it."""
     numbers = (draft.generation, draft.number, draft.base_parts)
@@ -206,6 +232,15 @@ def verify(segment: Segment, log_keys: Iterable[note.Verifier]) -> None:
         raise SegmentError(Reason.UNPROVEN, str(error)) from None
     if checkpoint.size != segment.tree_size:
         raise SegmentError(Reason.UNPROVEN, "The checkpoint is of another size than the segment says.")
+
+
+def is_proven(segment: Segment, log_keys: Iterable[note.Verifier]) -> bool:
+    """`verify` as a question."""
+    try:
+        verify(segment, log_keys)
+    except SegmentError:
+        return False
+    return True
 
 
 def _check_records(data: bytes, size: int, key: int) -> None:
