@@ -1,6 +1,7 @@
 """Makes the virtual environment that every other command of this repository uses.
 
-Needs Python 3.11 and a package index. Run by `make setup`. Installs nothing outside `.venv`; does nothing when the locks have not changed since.
+Needs Python 3.11 and a package index. Run by `make setup`. Installs nothing outside `.venv`; does nothing when the locks
+have not changed since.
 """
 
 import hashlib

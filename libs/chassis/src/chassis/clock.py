@@ -1,5 +1,6 @@
 """Time, injected. Code asks a clock; only edges know the district's zone."""
 
+import contextlib
 import json
 import time
 from datetime import UTC, date, datetime, timedelta
@@ -56,10 +57,8 @@ class OffsetFileClock:
     def now(self) -> datetime:
         if (mark := time.monotonic()) - self._read_at >= REREAD_SECONDS:
             self._read_at = mark
-            try:
+            with contextlib.suppress(OSError, ValueError, KeyError):
                 self._offset = timedelta(seconds=float(json.loads(self._path.read_text())["offset_seconds"]))
-            except (OSError, ValueError, KeyError):
-                pass
         return datetime.now(UTC) + self._offset
 
 

@@ -7,6 +7,8 @@ from typing import Any, Generic, TypeVar
 
 import asyncpg
 
+from chassis.pool import Connection
+
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
@@ -34,7 +36,7 @@ class GroupCommit(Generic[Item, Answer]):
     def __init__(
         self,
         pool: asyncpg.Pool,
-        write: Callable[[asyncpg.Connection, Sequence[Item]], Awaitable[Sequence[Answer]]],
+        write: Callable[[Connection, Sequence[Item]], Awaitable[Sequence[Answer]]],
         *,
         connections: int = 2,
         max_batch: int = 500,
@@ -73,7 +75,7 @@ class GroupCommit(Generic[Item, Answer]):
         # One turn of the loop lets everybody who is ready to submit join the first batch.
         await asyncio.sleep(0)
         while self._waiting:
-            batch = []
+            batch: list[tuple[Item, asyncio.Future[Answer]]] = []
             while self._waiting and len(batch) < self._max_batch:
                 entry = self._waiting.popleft()
                 if not entry[1].done():

@@ -4,10 +4,10 @@ import hashlib
 from datetime import date
 from uuid import UUID
 
-import asyncpg
 from google.protobuf.message import Message
 
 from chassis.errors import DomainError, Kind
+from chassis.pool import Connection
 
 KEEP_DAYS = 14
 
@@ -20,7 +20,7 @@ def _mismatch() -> DomainError:
     return DomainError(Kind.MISMATCH, "IDEMPOTENCY_MISMATCH", "this request id was used before with other content")
 
 
-async def replay(connection: asyncpg.Connection, request_id: str, method: str, request: Message) -> bytes | None:
+async def replay(connection: Connection, request_id: str, method: str, request: Message) -> bytes | None:
     """The serialized answer given before, or None when the caller is to act now.
 
     To be called first in the transaction. It locks the id until the transaction ends, so that of two identical calls at once the
@@ -43,7 +43,7 @@ async def replay(connection: asyncpg.Connection, request_id: str, method: str, r
 
 
 async def remember(
-    connection: asyncpg.Connection, request_id: str, method: str, request: Message, response: Message, today: date
+    connection: Connection, request_id: str, method: str, request: Message, response: Message, today: date
 ) -> None:
     """Stores the answer; to be called last in the same transaction as `replay`."""
     await connection.execute(
@@ -52,6 +52,6 @@ async def remember(
     )  # fmt: skip
 
 
-async def purge(connection: asyncpg.Connection, before: date) -> None:
+async def purge(connection: Connection, before: date) -> None:
     """Forgets answers recorded before a day."""
     await connection.execute("DELETE FROM requests WHERE recorded_on < $1", before)

@@ -106,6 +106,6 @@ def migrate(owner_url: str, schema: str, folders: Sequence[Path]) -> None:
     ]  # fmt: skip
     done = subprocess.run(
         command, check=False, capture_output=True, text=True, env={"PATH": os.environ.get("PATH", "")}
-    )  # noqa: S603
+    )
     if done.returncode:
         raise MigrationError((done.stderr or done.stdout).strip())

@@ -5,18 +5,19 @@ from datetime import date, timedelta
 import asyncpg
 
 from chassis.clock import Clock, local_day
+from chassis.pool import Connection
 
 KEEP_DAYS = 14
 AHEAD_DAYS = 8
 
 
-async def ensure(connection: asyncpg.Connection, first: date, last: date) -> int:
+async def ensure(connection: Connection, first: date, last: date) -> int:
     """Makes the missing partitions of every day-partitioned table for the days first..last; returns how many."""
     statement = "SELECT coalesce(sum(ensure_day_partitions(parent, $1, $2)), 0)::int FROM day_partitioned"
     return int(await connection.fetchval(statement, first, last))
 
 
-async def drop(connection: asyncpg.Connection, before: date) -> int:
+async def drop(connection: Connection, before: date) -> int:
     """Drops the partitions of all days before `before`; returns how many."""
     statement = "SELECT coalesce(sum(drop_day_partitions(parent, $1)), 0)::int FROM day_partitioned"
     return int(await connection.fetchval(statement, before))

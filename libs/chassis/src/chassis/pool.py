@@ -1,10 +1,15 @@
 """The connection pool: time-outs everywhere, no session state (PgBouncer in transaction mode stands between)."""
 
 import asyncio
+from typing import TypeAlias
 
 import asyncpg
+from asyncpg.pool import PoolConnectionProxy
 
 CLOSE_SECONDS = 5.0
+
+# What store functions take first: a connection of a pool, or one of its own.
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 
 
 async def create(

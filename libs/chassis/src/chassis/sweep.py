@@ -1,5 +1,7 @@
-"""The one loop for what time brings about: lapses, partitions, key ages. Truth is computed from time when read; the sweep
-only makes known what has lapsed."""
+"""The one loop for what time brings about: lapses, partitions, key ages.
+
+Truth is computed from time when read; the sweep only makes known what has lapsed.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,0 +1,76 @@
+import asyncio
+
+import asyncpg
+import pytest
+from chassis.group_commit import GroupCommit
+
+pytestmark = pytest.mark.connected
+
+
+@pytest.fixture
+async def numbers(database, pool):
+    owner = await asyncpg.connect(database.owner_url("chassis"))
+    await owner.execute("CREATE TABLE numbers (n int CONSTRAINT numbers_n_check CHECK (n >= 0))")
+    await owner.execute("GRANT SELECT, INSERT ON numbers TO chassis")
+    await owner.close()
+    return pool
+
+
+class Writer:
+    def __init__(self):
+        self.batches = []
+
+    async def __call__(self, connection, items):
+        self.batches.append(len(items))
+        await connection.execute("INSERT INTO numbers SELECT unnest($1::int[])", list(items))
+        return [item * 10 for item in items]
+
+
+async def stored(pool):
+    return sorted(row["n"] for row in await pool.fetch("SELECT n FROM numbers"))
+
+
+async def test_concurrent_writes_share_few_transactions_and_get_their_own_answers(numbers):
+    writer = Writer()
+    commit = GroupCommit(numbers, writer, connections=2, max_batch=100)
+    answers = await asyncio.gather(*(commit.submit(n) for n in range(500)))
+    assert [n * 10 for n in range(500)] == answers
+    assert list(range(500)) == await stored(numbers)
+    assert len(writer.batches) < 20
+
+
+async def test_a_data_error_reaches_its_culprit_alone(numbers):
+    commit = GroupCommit(numbers, Writer())
+    answers = await asyncio.gather(*(commit.submit(-1 if n == 37 else n) for n in range(100)), return_exceptions=True)
+    assert isinstance(answers[37], asyncpg.CheckViolationError)
+    assert [n for n in range(100) if n != 37] == await stored(numbers)
+    assert all(not isinstance(answer, Exception) for n, answer in enumerate(answers) if n != 37)
+
+
+async def test_a_cancelled_caller_leaves_the_others_alone(numbers):
+    commit = GroupCommit(numbers, Writer())
+    futures = [commit.submit(n) for n in range(10)]
+    futures[3].cancel()
+    answers = await asyncio.gather(*futures, return_exceptions=True)
+    assert [n * 10 for n in range(10) if n != 3] == [a for a in answers if isinstance(a, int)]
+    assert 3 not in await stored(numbers)
+
+
+async def test_a_broken_connection_is_told_to_every_caller_of_its_batch_and_nothing_is_stored(numbers):
+    async def write(connection, items):
+        await connection.execute("INSERT INTO numbers SELECT unnest($1::int[])", list(items))
+        await connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        return list(items)
+
+    commit = GroupCommit(numbers, write)
+    answers = await asyncio.gather(*(commit.submit(n) for n in range(5)), return_exceptions=True)
+    assert all(isinstance(answer, Exception) for answer in answers)
+    assert await stored(numbers) == []
+
+
+async def test_draining_waits_for_what_is_under_way(numbers):
+    commit = GroupCommit(numbers, Writer())
+    future = commit.submit(1)
+    await commit.drain()
+    assert future.done()
+    assert future.result() == 10
