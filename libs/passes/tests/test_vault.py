@@ -1,6 +1,8 @@
-import multiprocessing
 import os
+import subprocess
+import sys
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 from passes import vault as vaults
@@ -142,28 +144,48 @@ def test_a_damaged_key_is_refused_rather_than_used(tmp_path):
         vault.day_key(TODAY)
 
 
-def _make_keys(path, start, results):
-    start.wait(30)
-    vault = DirectoryVault(path)
-    vault.ensure_days(TODAY, TODAY + 20 * DAY)
-    keys = [vault.day_key(TODAY + n * DAY) for n in range(21)]
-    signer = vault.signing_key("issuer").private_numbers().private_value
-    results.put((keys, vault.secret("kek"), signer))
+ONE_OF_MANY = """
+import pathlib, sys, time
+from datetime import date, timedelta
+from passes.vault import DirectoryVault
+folder = pathlib.Path(sys.argv[1])
+print("ready", flush=True)
+sys.stdin.readline()
+vault = DirectoryVault(folder)
+first = date.fromisoformat(sys.argv[2])
+vault.ensure_days(first, first + timedelta(days=20))
+for number in range(21):
+    print(vault.day_key(first + timedelta(days=number)).hex())
+print(vault.secret("kek").hex(), vault.signing_key("issuer").private_numbers().private_value)
+"""
 
 
 def test_processes_that_start_together_agree_on_every_key(tmp_path):
-    context = multiprocessing.get_context("spawn" if os.name == "nt" else "fork")
-    start, results = context.Event(), context.Queue()
-    workers = [context.Process(target=_make_keys, args=(tmp_path, start, results)) for _ in range(6)]
-    for worker in workers:
-        worker.start()
-    start.set()
-    answers = [results.get(timeout=60) for _ in workers]
-    for worker in workers:
-        worker.join(30)
-        results.close()
+    source = str(Path(vaults.__file__).parents[1])
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", ONE_OF_MANY, str(tmp_path), TODAY.isoformat()],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": source},
+        )
+        for _ in range(4)
+    ]
+    try:
+        for worker in workers:
+            assert worker.stdout.readline() == "ready\n"
+        for worker in workers:
+            worker.stdin.write("go\n")
+            worker.stdin.flush()
+        answers = [worker.communicate(timeout=60)[0] for worker in workers]
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.wait()
 
-    assert all(answer == answers[0] for answer in answers)
+    assert len(answers[0].split()) == 23
+    assert {answers[0]} == set(answers)
     assert not list(tmp_path.rglob(".new-*"))
 
 
