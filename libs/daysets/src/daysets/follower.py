@@ -45,7 +45,7 @@ class Follower:
 
     def __init__(
         self,
-        pool: asyncpg.Pool[asyncpg.Record],
+        pool: asyncpg.Pool,
         index: DaySetIndex,
         clock: Clock,
         *,

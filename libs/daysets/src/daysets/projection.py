@@ -6,6 +6,7 @@ All SQL of day sets and keys is here; the tables are in `migrations/00500_dayset
 from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
+from typing import TypeAlias
 
 from asyncpg import Connection, Record
 from asyncpg.pool import PoolConnectionProxy
@@ -21,7 +22,7 @@ from daysets.trust import Key, TrustedKeys, Use, from_messages
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
-Db = Connection[Record] | PoolConnectionProxy[Record]
+Db: TypeAlias = "Connection[Record] | PoolConnectionProxy[Record]"
 
 
 async def apply(conn: Db, segment: Segment, *, proven: bool) -> bool:

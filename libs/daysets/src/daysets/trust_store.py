@@ -20,7 +20,7 @@ class TrustStore:
 
     def __init__(
         self,
-        pool: asyncpg.Pool[asyncpg.Record],
+        pool: asyncpg.Pool,
         clock: Clock,
         *,
         fetch: FetchKeys,
@@ -32,7 +32,7 @@ class TrustStore:
         """
         self._pool, self._clock, self._fetch = pool, clock, fetch
         self._poll, self._refetch = poll, refetch
-        self._listed: Sequence[Key] = ()
+        self._listed: Sequence[Key] = []
         self._keys = TrustedKeys()
         self._listeners: list[Callable[[], None]] = []
 

@@ -8,6 +8,7 @@ no trace, so indexes are gapless and a size, once committed, never shrinks.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from asyncpg import Connection, Record
 from asyncpg.pool import PoolConnectionProxy
@@ -18,7 +19,7 @@ from ledger.merkle import Frontier, NodeId
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 MAX_BATCH = 500
 
-Db = Connection[Record] | PoolConnectionProxy[Record]
+Db: TypeAlias = "Connection[Record] | PoolConnectionProxy[Record]"
 
 
 @dataclass(frozen=True, slots=True)
