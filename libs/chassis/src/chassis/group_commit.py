@@ -12,8 +12,14 @@ from chassis.pool import Connection
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
-# What the data of one item can cause; such a batch is split until the culprit stands alone.
-DATA_ERRORS = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
+# What the data of one item can cause; such a batch is split until the culprit stands alone. A value that cannot be sent at all
+# is refused by the driver (InterfaceError and ValueError at once); two items on one row are a cardinality violation.
+DATA_ERRORS = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.CardinalityViolationError,
+    ValueError,
+)
 
 
 class GroupCommit(Generic[Item, Answer]):
@@ -49,6 +55,9 @@ class GroupCommit(Generic[Item, Answer]):
         self._acquire_seconds = acquire_seconds
         self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
         self._flushers: set[asyncio.Task[None]] = set()
+        # Counted by the flushers themselves: the event loop forgets a finished task a turn later, and a write submitted within
+        # that turn, as by every caller that has just got its answer, would wait for a flusher that is already gone.
+        self._running = 0
 
     def submit(self, item: Item) -> asyncio.Future[Answer]:
         """Queues one write. The future's result comes after the commit that holds it.
@@ -58,7 +67,7 @@ class GroupCommit(Generic[Item, Answer]):
         """
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
-        if len(self._flushers) < self._connections:
+        if self._running < self._connections:
             self._start()
         return future
 
@@ -67,26 +76,34 @@ class GroupCommit(Generic[Item, Answer]):
         return [self.submit(item) for item in items]
 
     def _start(self) -> None:
+        self._running += 1
         task = asyncio.create_task(self._flush())
         self._flushers.add(task)
         task.add_done_callback(self._flushers.discard)
 
     async def _flush(self) -> None:
-        # One turn of the loop lets everybody who is ready to submit join the first batch.
-        await asyncio.sleep(0)
-        while self._waiting:
-            batch: list[tuple[Item, asyncio.Future[Answer]]] = []
-            while self._waiting and len(batch) < self._max_batch:
-                entry = self._waiting.popleft()
-                if not entry[1].done():
-                    batch.append(entry)
-            if batch:
-                await self._commit(batch)
+        try:
+            # One turn of the loop lets everybody who is ready to submit join the first batch.
+            await asyncio.sleep(0)
+            while self._waiting:
+                if batch := self._take():
+                    await self._commit(batch)
+        finally:
+            self._running -= 1
+
+    def _take(self) -> list[tuple[Item, "asyncio.Future[Answer]"]]:
+        batch: list[tuple[Item, asyncio.Future[Answer]]] = []
+        while self._waiting and len(batch) < self._max_batch:
+            entry = self._waiting.popleft()
+            if not entry[1].done():
+                batch.append(entry)
+        return batch
 
     async def _commit(self, batch: list[tuple[Item, "asyncio.Future[Answer]"]]) -> None:
         try:
             async with self._pool.acquire(timeout=self._acquire_seconds) as connection, connection.transaction():
                 answers = await self._write(connection, [item for item, _ in batch])
+                _check_count(batch, answers)
         except DATA_ERRORS as error:
             if len(batch) == 1:
                 _fail(batch, error)
@@ -94,6 +111,10 @@ class GroupCommit(Generic[Item, Answer]):
             half = len(batch) // 2
             await self._commit(batch[:half])
             await self._commit(batch[half:])
+        except asyncio.CancelledError:
+            for _, future in batch:
+                future.cancel()
+            raise
         except Exception as error:  # noqa: BLE001 (whatever it is, the callers must hear of it, not the loop)
             _fail(batch, error)
         else:
@@ -110,6 +131,12 @@ class GroupCommit(Generic[Item, Answer]):
         """Returns when everything submitted has been answered."""
         while self._flushers:
             await asyncio.gather(*self._flushers, return_exceptions=True)
+
+
+def _check_count(batch: Sequence[object], answers: Sequence[object]) -> None:
+    # Asked before the commit: afterwards nobody could tell whose write was kept.
+    if len(answers) != len(batch):
+        raise RuntimeError(f"{len(answers)} answers to {len(batch)} writes")
 
 
 def _fail(batch: Sequence[tuple[Any, "asyncio.Future[Any]"]], error: Exception) -> None:

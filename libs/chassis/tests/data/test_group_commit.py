@@ -74,3 +74,56 @@ async def test_draining_waits_for_what_is_under_way(numbers):
     await commit.drain()
     assert future.done()
     assert future.result() == 10
+
+
+async def test_a_value_that_the_driver_refuses_reaches_its_culprit_alone(numbers):
+    commit = GroupCommit(numbers, Writer())
+    answers = await asyncio.gather(*(commit.submit(2**40 if n == 5 else n) for n in range(20)), return_exceptions=True)
+    assert isinstance(answers[5], asyncpg.DataError | ValueError)
+    assert [n for n in range(20) if n != 5] == await stored(numbers)
+
+
+async def test_one_caller_after_another_is_served_over_a_single_connection(numbers):
+    """A caller that submits at the very moment the flusher ends is not forgotten."""
+    commit = GroupCommit(numbers, Writer(), connections=1)
+    assert [n * 10 for n in range(20)] == [await asyncio.wait_for(commit.submit(n), 5) for n in range(20)]
+
+
+async def test_a_writer_that_answers_too_few_commits_nothing_and_fails_its_callers(numbers):
+    async def write(connection, items):
+        await connection.execute("INSERT INTO numbers SELECT unnest($1::int[])", list(items))
+        return []
+
+    commit = GroupCommit(numbers, write)
+    answers = await asyncio.wait_for(asyncio.gather(*map(commit.submit, range(3)), return_exceptions=True), 5)
+    assert all(isinstance(answer, RuntimeError) for answer in answers)
+    assert await stored(numbers) == []
+
+
+async def test_a_deferred_constraint_that_fails_at_the_commit_reaches_its_culprit_alone(database, numbers):
+    owner = await asyncpg.connect(database.owner_url("chassis"))
+    await owner.execute("ALTER TABLE numbers ADD CONSTRAINT numbers_n_key UNIQUE (n) DEFERRABLE INITIALLY DEFERRED")
+    await owner.execute("INSERT INTO numbers VALUES (7)")
+    await owner.close()
+    commit = GroupCommit(numbers, Writer())
+    answers = await asyncio.gather(*map(commit.submit, range(10)), return_exceptions=True)
+    assert [n for n, answer in enumerate(answers) if isinstance(answer, asyncpg.UniqueViolationError)] == [7]
+    assert list(range(10)) == await stored(numbers)
+
+
+async def test_a_cancelled_flush_cancels_its_callers_and_the_next_write_is_served(numbers):
+    started = asyncio.Event()
+
+    async def write(connection, items):
+        if 0 in items:
+            started.set()
+            await asyncio.sleep(60)
+        return list(items)
+
+    commit = GroupCommit(numbers, write, connections=1)
+    stuck = commit.submit(0)
+    await started.wait()
+    next(iter(commit._flushers)).cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await stuck
+    assert await asyncio.wait_for(commit.submit(1), 5) == 1

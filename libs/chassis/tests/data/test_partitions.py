@@ -2,7 +2,8 @@ from datetime import date
 
 import asyncpg
 import pytest
-from chassis import partitions, pool as pools
+from chassis import partitions
+from chassis import pool as pools
 
 pytestmark = [pytest.mark.connected, pytest.mark.feature("X5")]
 
