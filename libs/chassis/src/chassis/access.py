@@ -10,7 +10,7 @@ rule for the generated test that walks endpoint × role × area prefix.
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol, TypeVar
 
@@ -127,7 +127,6 @@ class CallState:
     caller: Caller
     method: str = ""
     area_checked: bool = False
-    checked: list[str] = field(default_factory=list)
 
 
 _call: ContextVar[CallState | None] = ContextVar("chassis_call", default=None)

@@ -61,11 +61,13 @@ def parse_keys(document: bytes) -> dict[tuple[str, str], Key]:
         if "alg" in data:
             algorithms &= {data["alg"]}
         public = {name: value for name, value in data.items() if name in _PUBLIC_PARTS}
+        if data.get("kty") == "RSA" and len(str(data.get("n"))) * 6 < _SMALLEST_RSA:
+            continue  # before the library sees it: it warns about such keys
         try:
             key = _IMPORT[data["kty"]](public) if algorithms else None
         except (JoseError, ValueError, TypeError, KeyError):
             key = None
-        if key is None or (isinstance(key, RSAKey) and key.public_key.key_size < _SMALLEST_RSA):
+        if key is None:
             continue
         for algorithm in algorithms:
             found[data["kid"], algorithm] = key

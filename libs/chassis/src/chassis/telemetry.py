@@ -161,6 +161,8 @@ class FileExporter(SpanExporter):
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         with self._lock:
+            if self._file.closed:
+                return SpanExportResult.FAILURE  # a span that ended after the process's telemetry did
             for ended in spans:
                 self._file.write(json.dumps(self._line(ended), ensure_ascii=False, default=str).encode() + b"\n")
         return SpanExportResult.SUCCESS

@@ -53,7 +53,7 @@ def connect(
     """A channel to `target` (`host:port` or `dns:///host:port`); it connects when first used and reconnects for ever.
 
     `name` is ours, for the peer's logs. `retry` lists what is idempotent, as `package.Service` or
-    `package.Service/Method`; only that is tried again on UNAVAILABLE, four times in all, within the deadline.
+    `package.Service/Method`; only that is tried again when the peer is away or stopping, four times in all, within the deadline.
     `timeout` seconds are the default deadline; the time left of the call being served always bounds it. `token` gives
     this workload's token; with `forward_caller` the token, purpose and reference of the person behind the call being
     served go instead.
@@ -82,8 +82,12 @@ def connect(
 
 
 def service_config(retry: Collection[str]) -> str:
-    """The gRPC service config (JSON): round robin, and retries for the idempotent calls in `retry`."""
-    config: dict[str, Any] = {"loadBalancingConfig": [{"round_robin": {}}]}
+    """The gRPC service config (JSON): round robin over servers that say SERVING, retries for what is idempotent.
+
+    Watching the servers' health is what lets one drain without a failed call: it says NOT_SERVING, new calls go
+    elsewhere, those under way end in peace.
+    """
+    config: dict[str, Any] = {"loadBalancingConfig": [{"round_robin": {}}], "healthCheckConfig": {"serviceName": ""}}
     if retry:
         names = []
         for item in sorted(retry):
@@ -97,7 +101,9 @@ def service_config(retry: Collection[str]) -> str:
                     "initialBackoff": "0.05s",
                     "maxBackoff": "1s",
                     "backoffMultiplier": 3,
-                    "retryableStatusCodes": ["UNAVAILABLE"],
+                    # CANCELLED by the peer is how a server that is stopping answers what it had not begun
+                    # (grpc issue 41785); a call that we cancel ourselves is not tried again.
+                    "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
                 },
             }
         ]

@@ -10,28 +10,45 @@ class InFlight:
     """Calls being served: grpc.aio's `stop` may return before handlers have finished (grpc issue 37239)."""
 
     def __init__(self) -> None:
-        self.count = 0
         self.draining = False
+        self._unary = 0
+        self._streaming = 0
         self._streams: set[asyncio.Task[Any]] = set()
+        self._quiet = asyncio.Event()
         self._idle = asyncio.Event()
+        self._quiet.set()
         self._idle.set()
 
+    @property
+    def count(self) -> int:
+        """How many calls are being served."""
+        return self._unary + self._streaming
+
     def enter(self, *, stream: bool) -> None:
-        self.count += 1
-        self._idle.clear()
         RPC_IN_FLIGHT.inc()
-        task = asyncio.current_task() if stream else None
+        self._idle.clear()
+        if not stream:
+            self._unary += 1
+            self._quiet.clear()
+            return
+        self._streaming += 1
+        task = asyncio.current_task()
         if task is not None:
             self._streams.add(task)
 
     def leave(self, *, stream: bool) -> None:
-        self.count -= 1
         RPC_IN_FLIGHT.dec()
-        task = asyncio.current_task() if stream else None
-        if task is not None:
-            self._streams.discard(task)
-        if self.count == 0:
-            self._idle.set()
+        if not stream:
+            self._unary -= 1
+        else:
+            self._streaming -= 1
+            task = asyncio.current_task()
+            if task is not None:
+                self._streams.discard(task)
+        if self._unary == 0:
+            self._quiet.set()
+            if self._streaming == 0:
+                self._idle.set()
 
     def end_streams(self) -> None:
         """Interrupt streaming handlers: their clients are told UNAVAILABLE and resume elsewhere."""
@@ -39,6 +56,10 @@ class InFlight:
         for task in tuple(self._streams):
             task.cancel()
 
+    async def quiet(self) -> None:
+        """Wait until no unary call is being served; streams do not count."""
+        await self._quiet.wait()
+
     async def idle(self) -> None:
-        """Wait until no call is being served."""
+        """Wait until nothing is being served."""
         await self._idle.wait()

@@ -1,6 +1,7 @@
 """A gRPC server with everything that every service needs around its handlers."""
 
 import asyncio
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ _log = structlog.get_logger("chassis.rpc")
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 MESSAGE_LIMIT = 4 * 1024 * 1024
+_WORD_GETS_OUT = 0.05  # for health watchers and last callers to be written to
+_QUIET_LIMIT = 2.0
+_CANCELLING = 5.0  # for handlers to notice that they were cancelled
 
 
 class ListenError(Exception):
@@ -130,7 +134,7 @@ class Server:
     async def start(self) -> int:
         """Listen, health NOT_SERVING; returns the port. Raises `ListenError` if the address is not to be had."""
         server = grpc.aio.server(options=self._options)
-        names = [*self._services, health.SERVICE_NAME if hasattr(health, "SERVICE_NAME") else "grpc.health.v1.Health"]
+        names = [*self._services, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name]
         names.append(reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"].full_name)
         open_to_all = self._record(self._health, health_pb2_grpc.add_HealthServicer_to_server) | self._record(
             reflection.ReflectionServicer(names), reflection_pb2_grpc.add_ServerReflectionServicer_to_server
@@ -161,28 +165,36 @@ class Server:
             await self._health.set(service, _SERVING if ready else _NOT_SERVING)
 
     async def drain(self, grace: float, *, linger: float = 0.0) -> bool:
-        """Stop without losing a call: NOT_SERVING, refuse new calls, end streams, wait for the handlers.
+        """Stop without losing a call: NOT_SERVING, a moment of quiet, close the port, end streams, wait for the handlers.
 
         `linger` seconds pass between NOT_SERVING and the refusal, so that balancers can look away first. After `grace`
         seconds what still runs is cancelled. Returns whether all handlers had finished by themselves.
+
+        A call that had arrived but not reached its handler is answered CANCELLED by the library (grpc issue 41785); it
+        had no effect, and channels of this package send it again if it is among their `retry` methods.
         """
         await self._health.enter_graceful_shutdown()
         if self._server is None:
             return True
-        if linger > 0:
-            await asyncio.sleep(linger)
-        self._in_flight.end_streams()
-        stopping = asyncio.create_task(self._server.stop(grace))
-        finished = False
+        await asyncio.sleep(max(linger, _WORD_GETS_OUT))
+        # The library closes a connection with its last answer, and what the client sends at that moment resets it and
+        # loses the answer. So the ports are closed in a moment of quiet if there is one; clients of this package
+        # watch our health and are gone by now.
+        began = time.monotonic()
         with suppress(TimeoutError):
-            async with asyncio.timeout(grace):
-                await stopping
-                await self._in_flight.idle()
-                finished = True
-        if not finished:
+            async with asyncio.timeout(min(grace / 2, _QUIET_LIMIT)):
+                await self._in_flight.quiet()
+        await asyncio.sleep(_WORD_GETS_OUT)
+        grace = max(grace - (time.monotonic() - began), 0.1)
+        self._in_flight.end_streams()
+        idle = asyncio.create_task(self._in_flight.idle())
+        stopping = asyncio.create_task(self._server.stop(grace))
+        _, unfinished = await asyncio.wait({idle, stopping}, timeout=grace)
+        idle.cancel()
+        if unfinished:
             _log.warning("drain_cut_short", calls=self._in_flight.count)
-        await stopping
-        return finished
+            await asyncio.wait({stopping}, timeout=_CANCELLING)
+        return not unfinished
 
     def _guarded(self, method: str, function: Callable[..., Any] | None, handler: Any) -> Any:
         rule = None if function is None else rule_of(function)
