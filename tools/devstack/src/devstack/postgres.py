@@ -1,5 +1,6 @@
 """An embedded Postgres from the wheel's binaries, for development and tests: a real server on a port of 127.0.0.1."""
 
+import contextlib
 import importlib.util
 import os
 import pwd
@@ -16,6 +17,7 @@ from devstack.processes import DevstackError
 
 # Postgres refuses to run as root, so there it runs as this user, who owns nothing else.
 UNPRIVILEGED = "nobody"
+SPACE_MB = 256
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -57,6 +59,7 @@ class Server:
     state: Path
     port: int
     settings: Mapping[str, str] = field(default_factory=dict)
+    tied: bool = False
     pid: int = 0
 
     @property
@@ -86,18 +89,38 @@ class Server:
         if left := processes.recorded(self.pid_file):
             processes.end(left, polite=signal.SIGINT)
         processes.check_port(self.port, "Postgres")
-        (self.data / "postmaster.pid").unlink(missing_ok=True)
+        processes.check_space(self.state, SPACE_MB, "Postgres")
+        self.clear_leftovers()
         options = [
             option for name, value in {**SETTINGS, **self.settings}.items() for option in ("-c", f"{name}={value}")
         ]
         command = [str(binaries() / "postgres"), "-D", str(self.data), "-p", str(self.port), *options]
+        if self.tied:  # inside: changing the user forgets the tie
+            command = processes.tied(command, "INT")
         self.pid = processes.spawn(unprivileged(command), log=self.log, cwd=Path("/"))
         processes.record(self.pid_file, self.pid)
         deadline = time.monotonic() + seconds
         while not self.ready():
             if processes.started_at(self.pid) is None or time.monotonic() > deadline:
+                self.stop()
                 raise DevstackError(f"Postgres did not start; the end of {self.log}:\n{processes.tail(self.log)}")
             time.sleep(0.05)
+
+    def clear_leftovers(self, seconds: float = 10.0) -> None:
+        """Removes the lock file of a killed server, once nothing works on the data any more.
+
+        The file would stop a start whenever its pid has gone to another process meanwhile. Removing it while somebody still
+        writes would ruin the data, so we look at the processes themselves: each works in the data folder.
+        """
+        deadline = time.monotonic() + seconds  # the children of a killed server notice, and end by themselves
+        while left := processes.dwellers(self.data):
+            if time.monotonic() > deadline:
+                pids = ", ".join(map(str, left))
+                raise DevstackError(
+                    f"another Postgres (pid {pids}) works on {self.data}; stop it or choose another folder"
+                )
+            time.sleep(0.05)
+        (self.data / "postmaster.pid").unlink(missing_ok=True)
 
     def ready(self) -> bool:
         """Whether it accepts connections."""
@@ -105,16 +128,15 @@ class Server:
         return subprocess.run(command, check=False).returncode == 0
 
     def kill(self) -> None:
-        """SIGKILL to the postmaster; its children end by themselves."""
-        os.kill(self.pid, signal.SIGKILL)
-        processes.end(self.pid)
+        """SIGKILL to the postmaster, whose children end by themselves; nothing when it is down already."""
+        processes.kill(self.pid_file)
 
     def stop(self) -> None:
-        """Fast shutdown."""
-        if self.pid:
-            processes.end(self.pid, polite=signal.SIGINT, seconds=20)
-            self.pid_file.unlink(missing_ok=True)
-            self.pid = 0
+        """Fast shutdown; nothing when it is down already."""
+        if left := processes.recorded(self.pid_file):
+            processes.end(left, polite=signal.SIGINT, seconds=20)
+        self.pid_file.unlink(missing_ok=True)
+        self.pid = 0
 
 
 def initialise(data: Path, log: Path) -> None:
@@ -134,14 +156,18 @@ def initialise(data: Path, log: Path) -> None:
         raise DevstackError(f"Postgres could not be set up in {data}; the end of {log}:\n{processes.tail(log)}")
 
 
-def start(state_dir: Path, port: int | None = None, settings: Mapping[str, str] | None = None) -> Server:
-    """Starts a server whose data live in `state_dir`, made when it is not there yet.
+def start(
+    state_dir: Path, port: int | None = None, settings: Mapping[str, str] | None = None, *, tied: bool = False
+) -> Server:
+    """Starts a server whose data live in `state_dir`, made when it is not there yet; a `tied` one ends with the thread
+    that started it.
 
     Raises DevstackError with the fix in its text.
     """
     state_dir.mkdir(parents=True, exist_ok=True)
-    server = Server(state_dir, port or processes.free_port(), settings or {})
+    server = Server(state_dir, port or processes.free_port(), settings or {}, tied)
     if not (server.data / "PG_VERSION").exists():
+        processes.check_space(state_dir, SPACE_MB, "Postgres")
         shutil.rmtree(server.data, ignore_errors=True)
         initialise(server.data, server.log)
     server.start()

@@ -1,6 +1,7 @@
 """Child processes that are ours: a record of each on disk, so that a later run can tell what a killed one left behind."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -32,6 +33,15 @@ def check_port(port: int, what: str) -> None:
             ) from error
 
 
+def check_space(folder: Path, megabytes: int, what: str) -> None:
+    """Refuses a disk that would run full at once; servers say so only deep in their logs."""
+    free = shutil.disk_usage(folder).free // 2**20
+    if free < megabytes:
+        raise DevstackError(
+            f"{folder} has {free} MB left and {what} needs {megabytes} MB; free some space or choose another folder"
+        )
+
+
 def started_at(pid: int) -> str | None:
     """The kernel's start time of a living process; with the pid it names one process for good. None when it is gone."""
     try:
@@ -53,6 +63,26 @@ def recorded(pid_file: Path) -> int | None:
     except FileNotFoundError:
         return None
     return int(pid) if pid.isdigit() and started and started_at(int(pid)) == started else None
+
+
+def dwellers(folder: Path) -> list[int]:
+    """Living processes whose working directory is `folder`, whoever started them, as far as we may see."""
+    found: list[int] = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if (entry / "cwd").readlink() == folder.resolve() and started_at(int(entry.name)):
+                    found.append(int(entry.name))
+            except OSError:  # gone meanwhile, or another user's
+                continue
+    return found
+
+
+def kill(pid_file: Path) -> None:
+    """SIGKILL to the process on record; nothing when it is gone, so that a reused pid is never hit."""
+    if pid := recorded(pid_file):
+        os.kill(pid, signal.SIGKILL)
+        end(pid)
 
 
 def end(pid: int, *, polite: int = signal.SIGTERM, seconds: float = 10.0) -> None:
@@ -77,6 +107,16 @@ def reap(pid: int) -> None:
         os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:
         return
+
+
+def tied(command: Sequence[str], signal_name: str = "TERM") -> list[str]:
+    """The command as it must be run to get a signal when the thread that started it ends, however it ends.
+
+    For tests: a run that is killed cannot clean up, and its data folder is known to nobody afterwards. Where `setpriv` is not
+    there (only Linux has it) the command is left as it is.
+    """
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", signal_name, *command] if setpriv else list(command)
 
 
 def spawn(command: Sequence[str], *, log: Path, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> int:

@@ -1,0 +1,250 @@
+"""The whole system on this machine: Postgres, NATS and the four services as processes of their own.
+
+    stack = await Stack.start(folder)
+    stack.token("tracer")            a person's token
+    stack.kill("venue")              SIGKILL; `stack.restart("venue")` brings it back on the same ports
+    await stack.stop()
+
+Used by `make run`, `make loop` and tests/integration. Everything it makes lies below one folder.
+"""
+
+import asyncio
+import base64
+import json
+import os
+import secrets
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+
+from chassis import migrate
+
+from devstack import nats, postgres, processes
+from devstack.processes import DevstackError
+from devstack.readiness import wait_ready
+from devstack.tokens import AUDIENCE, DISTRICT, ISSUER, Minter
+
+ROOT = Path(__file__).resolve().parents[4]
+STORES = ("quarantine", "venue", "checkpoint")
+SERVICES = (*STORES, "gateway")
+LEAST_FREE_BYTES = 1_500_000_000
+LONG = 40 * 24 * 3600  # services may be asked to live some days ago; their own tokens must hold there too
+
+
+@dataclass(slots=True)
+class Child:
+    """One service process and how to start it again."""
+
+    name: str
+    listen: int
+    metrics: int
+    env: dict[str, str]
+    pid: int = 0
+
+
+@dataclass(slots=True)
+class Stack:
+    """A running system. Made by `start`."""
+
+    folder: Path
+    minter: Minter
+    database: postgres.Server | None
+    bus: nats.Server | None
+    children: dict[str, Child] = field(default_factory=dict)
+
+    @classmethod
+    async def start(
+        cls,
+        folder: Path,
+        *,
+        services: Sequence[str] = SERVICES,
+        clock_offset: float = 0.0,
+        extra_env: Mapping[str, str] | None = None,
+        progress: Callable[[str], None] = lambda _: None,
+    ) -> "Stack":
+        """Starts everything and returns when all of it is ready.
+
+        Args:
+            folder: state of this system; what a former run left there is used again.
+            services: which of SERVICES.
+            clock_offset: seconds added to every service's clock (negative: the past).
+            extra_env: settings that replace the defaults, e.g. {"QUARANTINE_FUTURE_FLUSH_SECONDS": "1"}.
+            progress: told what is being done.
+
+        Raises:
+            DevstackError: with the fix in its text; what was started until then is stopped again.
+
+        """
+        prepare_folder(folder)
+        stack = cls(folder, Minter(folder / "tokens"), None, None)
+        stack.set_clock(clock_offset)
+        try:
+            progress("starting Postgres and NATS")
+            database_url, nats_url = stack._servers()
+            progress("migrating three schemas")
+            await stack._migrate(database_url)
+            for service in services:
+                stack._add(service, database_url, nats_url, dict(extra_env or {}))
+            for child in stack.children.values():
+                stack._spawn(child)
+            progress("waiting for the services to be ready")
+            await asyncio.gather(*(stack.ready(name) for name in stack.children))
+        except BaseException:
+            await stack.stop()
+            raise
+        return stack
+
+    def _servers(self) -> tuple[str, str]:
+        """Starts the servers that the environment does not give; returns their URLs."""
+        database_url, nats_url = os.environ.get("DATABASE_URL", ""), os.environ.get("NATS_URL", "")
+        if not database_url:
+            self.database = postgres.start(self.folder / "postgres")
+            database_url = self.database.admin_url
+        if not nats_url:
+            self.bus = nats.start(self.folder / "nats")
+            nats_url = self.bus.url
+        return database_url, nats_url
+
+    async def _migrate(self, admin_url: str) -> None:
+        password = self.secret("database-password")
+        try:
+            await migrate.prepare(admin_url, "lilitong", dict.fromkeys(STORES, password))
+        except OSError as error:
+            raise DevstackError(
+                f"no Postgres answers at DATABASE_URL; start it or unset the variable ({error})"
+            ) from error
+        for schema in STORES:
+            folders = import_module(f"{schema}.schema").migration_dirs(ROOT)
+            owner = self.database_url(admin_url, f"{schema}_owner")
+            await asyncio.to_thread(migrate.migrate, owner, schema, folders)
+
+    def database_url(self, admin_url: str, role: str) -> str:
+        """URL of a role on the system's database."""
+        return migrate.with_user(migrate.with_database(admin_url, "lilitong"), role, self.secret("database-password"))
+
+    def secret(self, name: str) -> str:
+        """A secret of this system, made once."""
+        path = self.folder / "secrets" / name
+        if not path.exists():
+            path.parent.mkdir(exist_ok=True, mode=0o700)
+            path.write_text(secrets.token_hex(16))
+            path.chmod(0o600)
+        return path.read_text()
+
+    def _add(self, service: str, database_url: str, nats_url: str, extra: dict[str, str]) -> None:
+        child = Child(service, processes.free_port(), processes.free_port(), {})
+        self.children[service] = child
+        token = self.folder / "tokens" / f"{service}.jwt"
+        token.write_text(self.minter.workload(service, seconds=2 * LONG, now=time.time() - LONG))
+        trace_key = base64.b64encode(bytes.fromhex(self.secret("trace-key-a") + self.secret("trace-key-b"))).decode()
+        settings = {
+            "ENVIRONMENT": "devstack",
+            "LISTEN": f"127.0.0.1:{child.listen}",
+            "METRICS_LISTEN": f"127.0.0.1:{child.metrics}",
+            "JWKS": str(self.minter.jwks),
+            "ISSUER": ISSUER,
+            "AUDIENCE": AUDIENCE,
+            "WORKLOAD_TOKEN_FILE": str(token),
+            "CLOCK_FILE": str(self.clock_file),
+            "TRACE_EXPORTER": f"file:{self.folder / 'spans' / service}.jsonl",
+            "VAULT": str(self.folder / "vault" / service),
+        }
+        if service in STORES:
+            settings |= {
+                "DATABASE_URL": self.database_url(database_url, service),
+                "NATS_URL": nats_url,
+                "EVENT_TRACE_KEY": trace_key,
+            }
+        settings |= {f"{peer.upper()}_TARGET": self.address(peer) for peer in STORES if peer in self.children}
+        prefix = f"{service.upper()}_"
+        own = {f"{prefix}{name}": value for name, value in settings.items()}
+        child.env = dict(os.environ) | own | {name: value for name, value in extra.items() if name.startswith(prefix)}
+
+    def _spawn(self, child: Child) -> None:
+        log = self.folder / "logs" / f"{child.name}.log"
+        child.pid = processes.spawn([sys.executable, "-m", child.name], log=log, env=child.env, cwd=self.folder)
+        processes.record(self.folder / f"{child.name}.pid", child.pid)
+
+    async def ready(self, service: str, seconds: float = 60.0) -> None:
+        """Returns when the service says that it is ready."""
+        child = self.children[service]
+        log = self.folder / "logs" / f"{service}.log"
+        await wait_ready(child.name, child.listen, child.pid, log, seconds)
+
+    @property
+    def clock_file(self) -> Path:
+        return self.folder / "clock.json"
+
+    def set_clock(self, offset: float) -> None:
+        """Moves every service's clock to `offset` seconds from the machine's; seen within 0.1 s."""
+        draft = self.clock_file.with_suffix(".new")
+        draft.write_text(json.dumps({"offset_seconds": offset}))
+        draft.replace(self.clock_file)
+
+    def address(self, service: str) -> str:
+        """host:port of a service."""
+        return f"127.0.0.1:{self.children[service].listen}"
+
+    @property
+    def gateway_url(self) -> str:
+        return f"http://{self.address('gateway')}"
+
+    def token(
+        self, role: str, *, subject: str = "", areas: Sequence[str] = (DISTRICT,), now: float | None = None
+    ) -> str:
+        """A person's token with one role; the subject is made up from the role unless given."""
+        return self.minter.person(subject or f"{role}-1", [role], areas, now=now)
+
+    def kill(self, name: str, number: int = signal.SIGKILL) -> None:
+        """Sends a signal to a service, or to `postgres` or `nats`."""
+        os.kill(self.pid(name), number)
+
+    def pid(self, name: str) -> int:
+        """Process id of a service, of `postgres` or of `nats`."""
+        if name == "postgres" and self.database:
+            return self.database.pid
+        if name == "nats" and self.bus:
+            return self.bus.pid
+        return self.children[name].pid
+
+    async def restart(self, name: str) -> None:
+        """Starts a process again, on its former ports, and returns when it is ready (servers) or started (services)."""
+        if name in self.children:
+            processes.end(self.children[name].pid)
+            self._spawn(self.children[name])
+            return
+        server = self.database if name == "postgres" else self.bus
+        if server is not None:
+            processes.end(server.pid, polite=signal.SIGKILL)
+            await asyncio.to_thread(server.start)
+
+    async def stop(self) -> None:
+        """Stops what this object started, last first, and nothing else."""
+        for child in reversed(self.children.values()):
+            if child.pid:
+                await asyncio.to_thread(processes.end, child.pid, seconds=25.0)
+                (self.folder / f"{child.name}.pid").unlink(missing_ok=True)
+        for server in (self.bus, self.database):
+            if server is not None:
+                await asyncio.to_thread(server.stop)
+
+
+def prepare_folder(folder: Path) -> None:
+    """Makes the state folder and ends what a killed former run left running in it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if free < LEAST_FREE_BYTES:
+        raise DevstackError(
+            f"only {free // 1_000_000} MB are free on this disk, 1500 are needed; make room or `make clean`"
+        )
+    for record in folder.glob("*.pid"):
+        if (left := processes.recorded(record)) is not None:
+            processes.end(left)
+        record.unlink(missing_ok=True)
+    for name in ("logs", "spans", "vault", "secrets"):
+        (folder / name).mkdir(exist_ok=True, mode=0o700)
