@@ -94,3 +94,4 @@ END
 $$;
 
 -- migrate:down
+DO $$ BEGIN RAISE EXCEPTION 'migrations are forward-only'; END $$;

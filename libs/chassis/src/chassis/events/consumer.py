@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import asyncpg
-import nats.errors
 import structlog
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, ConsumerInfo, DeliverPolicy
@@ -22,12 +21,13 @@ from nats.js.errors import NotFoundError
 
 from chassis.clock import Clock
 from chassis.events import inbox, metrics
-from chassis.events.bus import Bus, BusUnavailableError
+from chassis.events.bus import Bus
+from chassis.events.failures import reason, transient
 from chassis.events.handling import Handling, Subscription
 from chassis.events.session import Session, SessionOverError
 
 LEASE: Final = timedelta(seconds=3)
-PAUSE_S: Final = 0.5
+PAUSE_S: Final = 0.2
 LAG_FRESH_S: Final = 5.0
 # Bounds what piles up behind refused events: their successors wait in memory while other aggregates go on.
 MAX_ACK_PENDING: Final = 20_000
@@ -77,7 +77,7 @@ class Consumer:
             max_ack_pending=MAX_ACK_PENDING,
         )
         try:
-            found = await jetstream.consumer_info(subscription.stream, subscription.durable)
+            found: ConsumerInfo = await jetstream.consumer_info(subscription.stream, subscription.durable)
         except NotFoundError:
             return await jetstream.add_consumer(subscription.stream, wanted)
         filters = found.config.filter_subjects or [found.config.filter_subject or ">"]
@@ -111,17 +111,11 @@ class Consumer:
                 except SessionOverError as over:
                     metrics.REBUILDS.labels(self._subscription.durable).inc()
                     _log.warning("consumer_rebuilds", durable=self._subscription.durable, cause=str(over))
-                except (
-                    BusUnavailableError,
-                    nats.errors.Error,
-                    asyncpg.PostgresError,
-                    asyncpg.InterfaceError,
-                    OSError,
-                ) as error:
-                    _log.warning("consumer_waits", durable=self._subscription.durable, error=type(error).__name__)
+                except Exception as error:  # noqa: BLE001  # whatever it is, events must flow again by themselves
+                    _log.warning("consumer_waits", durable=self._subscription.durable, reason=reason(error))
                     await asyncio.sleep(PAUSE_S)
         finally:
-            with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            with contextlib.suppress(Exception):  # else it lapses by itself
                 async with asyncio.timeout(2):
                     await inbox.release_lease(self._pool, self._subscription.durable, self._handling.holder)
 
@@ -152,12 +146,19 @@ class Consumer:
             await session.step()
             now = time.monotonic()
             if now - renewed > LEASE.total_seconds() / 3:
-                with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-                    # With Postgres away nobody else can take the lease either.
-                    if not await self._hold_lease():
-                        raise SessionOverError("another process holds the lease")
-                    await session.take_letters()
+                await self._renew(session)
                 renewed = now
             if now - looked > (1.0 if self.has_caught_up else 0.2):
                 await self.lag()
                 looked = now
+
+    async def _renew(self, session: Session) -> None:
+        try:
+            held = await self._hold_lease()
+            await session.take_letters()
+        except Exception as error:
+            if not transient(error):
+                raise
+            return  # with Postgres away nobody else can take the lease either, and the lanes wait by themselves
+        if not held:
+            raise SessionOverError("another process holds the lease")

@@ -12,22 +12,23 @@ bus could not take: they are published anew.
 import argparse
 import asyncio
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import asyncpg
 
 from chassis.events import inbox, outbox
+from chassis.events.inbox import Queries
 
 LISTED: Final = 1000
 
 
-async def resting(pool: Any, consumer: str, *, limit: int = LISTED) -> list[inbox.Letter]:
+async def resting(pool: Queries, consumer: str, *, limit: int = LISTED) -> list[inbox.Letter]:
     """The dead letters of `consumer` that nobody put back yet, oldest day first."""
     return await inbox.letters(pool, consumer, requeued=False, limit=limit)
 
 
-async def replay(pool: Any, consumer: str, event_ids: Sequence[UUID] | None = None) -> int:
+async def replay(pool: Queries, consumer: str, event_ids: Sequence[UUID] | None = None) -> int:
     """Put back the letters with these ids, or all of the consumer's if None; returns how many. Safe to repeat."""
     if consumer == outbox.UNDELIVERABLE:
         return await outbox.republish_letters(pool, event_ids)

@@ -4,6 +4,7 @@ import asyncpg
 import nats.errors
 
 from chassis.errors import DomainError, Kind
+from chassis.events.bus import BusUnavailableError
 from chassis.events.model import PoisonError
 
 # Connection lost, resources exhausted, server stopping or a time-out, serialization and deadlock, lock not available.
@@ -26,7 +27,8 @@ def transient(error: BaseException) -> bool:
         # The driver uses one class for a connection that went away and for wrong arguments; only its text tells them
         # apart.
         return "clos" in str(error)
-    return isinstance(error, nats.errors.Error | OSError)
+    # The driver's internal error is what it says when a connection is cut in the middle of an exchange.
+    return isinstance(error, BusUnavailableError | nats.errors.Error | OSError | asyncpg.InternalClientError)
 
 
 def reason(error: BaseException) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
 
 import asyncpg
@@ -20,11 +20,12 @@ from chassis.events.failures import reason, transient
 from chassis.events.inbox import Claim, NoPartitionError
 from chassis.events.lanes import Retry
 from chassis.events.model import PoisonError, Received
+from chassis.pool import Connection
 
 AfterCommit = Callable[[], Awaitable[object] | object]
-Handler = Callable[[Any, Received], Awaitable[AfterCommit | None]]
+Handler = Callable[[Connection, Received], Awaitable[AfterCommit | None]]
 
-HOLD_S: Final = 0.5
+HOLD_S: Final = 0.2
 
 _log = structlog.get_logger("chassis.events.consumer")
 

@@ -4,12 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
-from typing import Any
+from typing import TypeAlias
 from uuid import UUID
 
 import asyncpg
 
 from chassis.events.model import Received
+from chassis.pool import Connection
+
+# A pool does for single statements; what belongs into a transaction takes its connection.
+Queries: TypeAlias = "asyncpg.Pool | Connection"
 
 
 class Claim(Enum):
@@ -24,19 +28,20 @@ class NoPartitionError(Exception):
     """The event's day has no partition: it is past retention, or partitions were not made ahead."""
 
 
-async def claim(connection: Any, event: Received, consumer: str, holder: UUID) -> Claim:
+async def claim(connection: Connection, event: Received, consumer: str, holder: UUID) -> Claim:
     """Note the event in the caller's transaction. A concurrent claim of the same event waits for this one to end.
 
     The lease is looked at in the same statement, so that a process that was frozen past its lease handles nothing out
     of order. Raises `NoPartitionError`.
     """
     try:
-        row = await connection.fetchrow(
+        found = await connection.fetchval(
             """
             WITH held AS (SELECT FROM consumer_leases WHERE consumer = $2 AND holder = $4),
                  fresh AS (INSERT INTO inbox (day, consumer, event_id) SELECT $1, $2, $3 FROM held
                            ON CONFLICT (day, consumer, event_id) DO NOTHING RETURNING true)
-            SELECT EXISTS (SELECT FROM held) AS held, EXISTS (SELECT FROM fresh) AS fresh
+            SELECT CASE WHEN NOT EXISTS (SELECT FROM held) THEN 'lost'
+                        WHEN EXISTS (SELECT FROM fresh) THEN 'fresh' ELSE 'seen' END
             """,
             event.day,
             consumer,
@@ -45,12 +50,10 @@ async def claim(connection: Any, event: Received, consumer: str, holder: UUID) -
         )
     except asyncpg.CheckViolationError:
         raise NoPartitionError from None
-    if not row["held"]:
-        return Claim.LOST
-    return Claim.FRESH if row["fresh"] else Claim.SEEN
+    return Claim(found)
 
 
-async def count_attempt(connection: Any, event: Received, consumer: str) -> int:
+async def count_attempt(connection: Connection, event: Received, consumer: str) -> int:
     """One more attempt failed; returns how many so far. Kept here so that a restart does not forget."""
     attempts: int = await connection.fetchval(
         """
@@ -64,7 +67,7 @@ async def count_attempt(connection: Any, event: Received, consumer: str) -> int:
     return attempts
 
 
-async def forget_attempts(connection: Any, event: Received, consumer: str) -> None:
+async def forget_attempts(connection: Connection, event: Received, consumer: str) -> None:
     await connection.execute(
         "DELETE FROM consumer_attempts WHERE day = $1 AND consumer = $2 AND event_id = $3",
         event.day,
@@ -73,7 +76,7 @@ async def forget_attempts(connection: Any, event: Received, consumer: str) -> No
     )
 
 
-async def bury(connection: Any, event: Received, consumer: str, reason: str, attempts: int) -> None:
+async def bury(connection: Connection, event: Received, consumer: str, reason: str, attempts: int) -> None:
     """Give the event up: a dead letter with payload and reason, and an inbox row, so that no redelivery tries again."""
     await connection.execute(
         """
@@ -111,7 +114,7 @@ class Letter:
     attempts: int
 
 
-async def letters(connection: Any, consumer: str, *, requeued: bool, limit: int) -> list[Letter]:
+async def letters(connection: Queries, consumer: str, *, requeued: bool, limit: int) -> list[Letter]:
     """Dead letters of `consumer`: those to be handled again, or those at rest; oldest day first."""
     rows = await connection.fetch(
         """
@@ -140,26 +143,25 @@ async def letters(connection: Any, consumer: str, *, requeued: bool, limit: int)
     ]
 
 
-async def take_letter(connection: Any, event: Received, consumer: str, holder: UUID) -> Claim:
+async def take_letter(connection: Connection, event: Received, consumer: str, holder: UUID) -> Claim:
     """Remove a requeued letter in the transaction of its effect; `SEEN` if it is no longer there."""
-    row = await connection.fetchrow(
+    found = await connection.fetchval(
         """
         WITH held AS (SELECT FROM consumer_leases WHERE consumer = $2 AND holder = $4),
              taken AS (DELETE FROM dead_letters WHERE day = $1 AND consumer = $2 AND event_id = $3 AND requeued
                        AND EXISTS (SELECT FROM held) RETURNING true)
-        SELECT EXISTS (SELECT FROM held) AS held, EXISTS (SELECT FROM taken) AS taken
+        SELECT CASE WHEN NOT EXISTS (SELECT FROM held) THEN 'lost'
+                    WHEN EXISTS (SELECT FROM taken) THEN 'fresh' ELSE 'seen' END
         """,
         event.day,
         consumer,
         event.event_id,
         holder,
     )
-    if not row["held"]:
-        return Claim.LOST
-    return Claim.FRESH if row["taken"] else Claim.SEEN
+    return Claim(found)
 
 
-async def requeue(connection: Any, consumer: str, event_ids: Sequence[UUID] | None) -> int:
+async def requeue(connection: Queries, consumer: str, event_ids: Sequence[UUID] | None) -> int:
     """Mark letters (all of the consumer's if `event_ids` is None) to be handled again; returns how many."""
     answer: str = await connection.execute(
         """
@@ -172,7 +174,7 @@ async def requeue(connection: Any, consumer: str, event_ids: Sequence[UUID] | No
     return int(answer.rpartition(" ")[2])
 
 
-async def hold_lease(connection: Any, consumer: str, holder: UUID, ttl: timedelta) -> bool:
+async def hold_lease(connection: Queries, consumer: str, holder: UUID, ttl: timedelta) -> bool:
     """Take or renew the right to handle `consumer`'s events; False while another process has it.
 
     Times are the database's own, so that clocks of machines need not agree.
@@ -191,6 +193,6 @@ async def hold_lease(connection: Any, consumer: str, holder: UUID, ttl: timedelt
     return row is not None
 
 
-async def release_lease(connection: Any, consumer: str, holder: UUID) -> None:
+async def release_lease(connection: Queries, consumer: str, holder: UUID) -> None:
     """Let another process take over at once."""
     await connection.execute("DELETE FROM consumer_leases WHERE consumer = $1 AND holder = $2", consumer, holder)

@@ -9,12 +9,14 @@ it is not marked.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 from zlib import crc32
 
+from chassis.events.inbox import Queries
 from chassis.events.model import Event
 from chassis.events.streams import StreamSpec, StreamState
+from chassis.pool import Connection
 
 SHARDS: Final = 8
 # The consumer's name in `dead_letters` for events that the bus can never take.
@@ -42,7 +44,7 @@ def unsealed() -> bytes:
     return b""
 
 
-async def publish(connection: Any, events: Iterable[Event], *, seal: Callable[[], bytes] = unsealed) -> None:
+async def publish(connection: Connection, events: Iterable[Event], *, seal: Callable[[], bytes] = unsealed) -> None:
     """Write `events` into the outbox, in order, in the caller's transaction; call the relay's `wake` after the commit.
 
     `seal` gives the encrypted trace context; it is called once per event, because two events must not carry the same
@@ -70,9 +72,9 @@ async def publish(connection: Any, events: Iterable[Event], *, seal: Callable[[]
     )
 
 
-async def backlog(connection: Any) -> Backlog:
+async def backlog(connection: Queries) -> Backlog:
     """What waits to be published."""
-    row = await connection.fetchrow(
+    [row] = await connection.fetch(
         """
         SELECT count(*) AS rows, coalesce(extract(epoch FROM clock_timestamp() - min(queued_at)), 0)::float8 AS oldest
         FROM outbox WHERE NOT published
@@ -81,13 +83,13 @@ async def backlog(connection: Any) -> Backlog:
     return Backlog(rows=row["rows"], oldest_s=max(0.0, row["oldest"]))
 
 
-async def waiting(connection: Any) -> bool:
+async def waiting(connection: Queries) -> bool:
     """Whether anything is unpublished; cheap, for the poll."""
     found: bool = await connection.fetchval("SELECT EXISTS (SELECT FROM outbox WHERE NOT published)")
     return found
 
 
-async def claim(connection: Any) -> list[int]:
+async def claim(connection: Connection) -> list[int]:
     """Lock the shards that no other relay holds, until the transaction ends.
 
     Row locks work behind PgBouncer; session locks do not.
@@ -98,7 +100,7 @@ async def claim(connection: Any) -> list[int]:
     return [row["shard"] for row in rows]
 
 
-async def due(connection: Any, shards: Sequence[int], limit: int) -> list[Due]:
+async def due(connection: Connection, shards: Sequence[int], limit: int) -> list[Due]:
     """The first `limit` unpublished rows of `shards`, in order."""
     rows = await connection.fetch(
         """
@@ -126,7 +128,7 @@ async def due(connection: Any, shards: Sequence[int], limit: int) -> list[Due]:
     ]
 
 
-async def mark_published(connection: Any, rows: Sequence[Due]) -> None:
+async def mark_published(connection: Connection, rows: Sequence[Due]) -> None:
     """These rows are on the bus, or among the dead letters."""
     await connection.execute(
         """
@@ -138,7 +140,7 @@ async def mark_published(connection: Any, rows: Sequence[Due]) -> None:
     )
 
 
-async def bury(connection: Any, event: Event, reason: str) -> None:
+async def bury(connection: Connection, event: Event, reason: str) -> None:
     """Keep an event that the bus can never take among the dead letters."""
     await connection.execute(
         """
@@ -158,13 +160,13 @@ async def bury(connection: Any, event: Event, reason: str) -> None:
     )
 
 
-async def known_stream(connection: Any, stream: str) -> StreamState | None:
+async def known_stream(connection: Queries, stream: str) -> StreamState | None:
     """The incarnation that the published rows went to, and the last sequence acknowledged."""
     row = await connection.fetchrow("SELECT identity, last_seq FROM outbox_streams WHERE stream = $1", stream)
     return None if row is None else StreamState(identity=row["identity"], last_seq=row["last_seq"])
 
 
-async def remember_stream(connection: Any, stream: str, state: StreamState) -> None:
+async def remember_stream(connection: Connection, stream: str, state: StreamState) -> None:
     """From now on rows go to this incarnation."""
     await connection.execute(
         """
@@ -177,23 +179,24 @@ async def remember_stream(connection: Any, stream: str, state: StreamState) -> N
     )
 
 
-async def advance_stream(connection: Any, stream: str, last_seq: int) -> None:
+async def advance_stream(connection: Connection, stream: str, last_seq: int) -> None:
     """The stream acknowledged up to `last_seq`; if it is ever shorter, it lost its tail."""
     await connection.execute(
         "UPDATE outbox_streams SET last_seq = $2 WHERE stream = $1 AND last_seq < $2", stream, last_seq
     )
 
 
-async def stop_relays(connection: Any) -> None:
+async def stop_relays(connection: Connection) -> None:
     """Lock every shard, waiting for cycles under way, until the transaction ends."""
     await connection.execute("SELECT shard FROM outbox_shards ORDER BY shard FOR UPDATE")
 
 
-async def republish(connection: Any, spec: StreamSpec, window: timedelta) -> int:
+async def republish(connection: Connection, spec: StreamSpec, window: timedelta) -> int:
     """Mark what was written within `window` and belongs to `spec` as unpublished again; returns the number of rows.
 
     The window is by the time of writing, not by `day`: a search about a day last week is written today.
     """
+    await connection.execute("SET LOCAL statement_timeout = '120s'")  # every event of the window, once in a disaster
     answer: str = await connection.execute(
         """
         UPDATE outbox SET published = false
@@ -210,7 +213,7 @@ async def republish(connection: Any, spec: StreamSpec, window: timedelta) -> int
     return int(answer.rpartition(" ")[2])
 
 
-async def republish_letters(connection: Any, event_ids: Sequence[UUID] | None) -> int:
+async def republish_letters(connection: Queries, event_ids: Sequence[UUID] | None) -> int:
     """Put undeliverable events (all if `event_ids` is None) back into the outbox's queue; returns how many."""
     rows: int = await connection.fetchval(
         """

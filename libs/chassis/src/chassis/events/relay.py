@@ -12,11 +12,11 @@ from datetime import timedelta
 from typing import Final
 
 import asyncpg
-import nats.errors
 import structlog
 
 from chassis.events import outbox, streams
 from chassis.events.bus import Bus, BusUnavailableError
+from chassis.events.failures import reason, transient
 from chassis.events.metrics import OUTBOX_OLDEST, OUTBOX_UNPUBLISHED, PUBLISHED, STREAM_REBUILDS, UNDELIVERABLE
 from chassis.events.outbox import Due
 from chassis.events.publisher import Acknowledged, Outgoing, Publisher, UndeliverableError
@@ -29,7 +29,7 @@ BACKLOG_S: Final = 5.0
 ACK_TIMEOUT_S: Final = 4.0
 # No new wave after this; with one time-out more, a cycle stays below the server's limit on idle transactions.
 CYCLE_S: Final = 5.0
-PAUSE_S: Final = 0.5
+PAUSE_S: Final = 0.2
 
 _log = structlog.get_logger("chassis.events.relay")
 
@@ -75,15 +75,9 @@ class Relay:
             try:
                 handled = await self._turn()
                 self.degraded = False
-            except (
-                BusUnavailableError,
-                nats.errors.Error,
-                asyncpg.PostgresError,
-                asyncpg.InterfaceError,
-                OSError,
-            ) as error:
-                if not self.degraded:
-                    _log.warning("relay_degraded", error=type(error).__name__)
+            except Exception as error:  # noqa: BLE001  # whatever it is, events must flow again by themselves
+                if not self.degraded or not transient(error):
+                    _log.warning("relay_degraded", reason=reason(error))
                 self.degraded = True
                 await asyncio.sleep(PAUSE_S)
                 continue

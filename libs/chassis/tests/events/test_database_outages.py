@@ -1,0 +1,48 @@
+"""The database killed and frozen under load: the outbox table is the oracle of what was really committed."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from chassis import migrate
+from chassis import pool as pools
+
+pytestmark = [pytest.mark.connected, pytest.mark.slow]
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture
+async def pool(fresh_postgres):
+    await migrate.prepare(fresh_postgres.admin_url, "outage", {"chassis": "test"})
+    owner = fresh_postgres.url("chassis_owner", "outage", "test")
+    folders = [HERE.parents[1] / "migrations", HERE / "migrations"]
+    await asyncio.to_thread(migrate.migrate, owner, "chassis", folders)
+    url = fresh_postgres.url("chassis", "outage", "test")
+    pool = await pools.create(url, application_name="test", max_size=20)
+    yield pool
+    pool.terminate()
+
+
+async def test_the_database_is_killed_five_times(load, fresh_postgres, dice):
+    for _ in range(5):
+        await asyncio.sleep(dice.random() * 0.5)
+        await asyncio.to_thread(fresh_postgres.kill)
+        await asyncio.sleep(dice.random())
+        await asyncio.to_thread(fresh_postgres.start)
+        await load.back()
+    await load.done()
+
+
+async def test_the_database_is_frozen(load, fresh_postgres):
+    """The postmaster and all its children, as a paused machine would be."""
+    group = os.getpgid(fresh_postgres.pid)
+    os.killpg(group, signal.SIGSTOP)
+    try:
+        await asyncio.sleep(8)
+    finally:
+        os.killpg(group, signal.SIGCONT)
+    await load.back()
+    await load.done()
