@@ -1,0 +1,217 @@
+"""The wiring of the venue service, to be read from top to bottom. Nothing else knows all of its parts."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import asyncpg
+from chassis import logs, telemetry
+from chassis import pool as pools
+from chassis.auth import TokenVerifier
+from chassis.clock import Clock, OffsetFileClock, SystemClock
+from chassis.events import (
+    Broadcast,
+    Bus,
+    Consumer,
+    Handler,
+    Relay,
+    StreamSpec,
+    Subscription,
+    connect,
+    resuming,
+    sealing,
+)
+from chassis.jwks import KeySource
+from chassis.partitions import maintain
+from chassis.rpc.server import Server, ServerTls
+from chassis.run import Service
+from chassis.sweep import Sweep
+from daysets import projection
+from daysets.follower import Follower
+from daysets.index import DaySetIndex
+from daysets.segment import Segment
+from daysets.trust_store import TrustStore
+from lilitong.venue.v1 import venue_pb2_grpc, visit_pb2_grpc
+from passes.replay import ReplayGuard
+from passes.vault import DirectoryVault
+
+from venue.clients import quarantine
+from venue.issuers import Issuers
+from venue.register.codes import VenueCodes
+from venue.register.rpc import VenueServicer
+from venue.register.zones import ZoneCache
+from venue.searches.again import SearchAgain
+from venue.searches.events import OPENED, Teller, opened_handler
+from venue.searches.search import Searching
+from venue.settings import VenueSettings
+from venue.visits.admission import Admission
+from venue.visits.check_out import CheckOuts
+from venue.visits.credentials import Credentials
+from venue.visits.freshness import ListState
+from venue.visits.recording import Recorder
+from venue.visits.rpc import VisitServicer
+
+STREAM = StreamSpec("VENUE", ("lilitong.venue.>",))
+HOT = {"/lilitong.venue.v1.VisitService/CheckIn", "/lilitong.venue.v1.VisitService/BatchCheckIn"}
+
+
+def wire(settings: VenueSettings, clock: Clock | None = None) -> Callable[[Service], Awaitable[None]]:
+    """What `chassis.run` needs to live as the venue service; `clock` is for tests."""
+    return partial(build, settings, clock or _clock(settings))
+
+
+async def build(settings: VenueSettings, clock: Clock, service: Service) -> None:
+    """Put the service together. Postgres must be up and migrated; NATS and quarantine may come later."""
+    logs.setup("venue", level=settings.log_level)
+    traces = telemetry.setup(
+        "venue",
+        exporter=settings.trace_exporter,
+        ratio=settings.trace_ratio,
+        metrics_listen=settings.metrics_listen,
+    )
+    await traces.start()
+    service.closer("telemetry", traces.close)
+    seal = sealing(settings.event_trace_key)
+
+    # Store and bus.
+    pool = await pools.create(settings.database_url, application_name="venue", max_size=settings.pool_size)
+    service.closer("pool", lambda: pools.close(pool), limit=8)
+    await maintain(pool, clock)
+    bus = connect(settings.nats_url, "venue")
+    bus.start()
+    service.closer("bus", bus.close)
+    relay = Relay(pool, bus, [STREAM])
+    service.task("relay", relay.run)
+
+    lists = await _restricted_list(settings, clock, service, pool, bus)
+
+    # The register.
+    codes = VenueCodes(DirectoryVault(settings.vault_dir))
+    zone_bell = Broadcast(bus, "bell.venue.zones")
+    service.closer("zone bell", zone_bell.close)
+    zones = ZoneCache(pool, zone_bell)
+    await zones.look()
+    service.task("zones", zones.run)
+
+    # Visits, and the searches that they are held against.
+    searching = Searching(Teller(seal))
+    again = SearchAgain(pool, searching, relay.wake)
+    service.task("search again", again.run)
+    opened = Consumer(pool, bus, subscribe("venue-searches", OPENED, opened_handler(searching.open, relay.wake)), clock)
+    service.task("search events", opened.run)
+    recorder = Recorder(pool, searching, told=relay.wake, pending=again.wake, connections=settings.commit_connections)
+    service.closer("check-ins", recorder.drain)
+    credentials = Credentials(lists.issuers.current, lists.index, lambda: sorted(lists.drills - {""}), ReplayGuard())
+    admission = Admission(codes, zones.find, credentials, lists.index, lists.state.too_old)
+    check_outs = CheckOuts(pool, clock, zones, searching, recorder.tell)
+
+    # What time brings about.
+    sweep = Sweep()
+    sweep.register("partitions", 600, lambda: maintain(pool, clock))
+    service.task("sweep", sweep.run)
+
+    # The door.
+    verifier = TokenVerifier(KeySource(settings.jwks), issuer=settings.issuer, audience=settings.audience, clock=clock)
+    server = Server(
+        settings.listen, authenticators=[verifier], tls=_tls(settings), hot=HOT, hot_ratio=settings.hot_trace_ratio
+    )
+    server.add(
+        VenueServicer(pool, clock, codes, zones, seal, relay.wake), venue_pb2_grpc.add_VenueServiceServicer_to_server
+    )
+    server.add(
+        VisitServicer(pool, clock, admission, recorder, check_outs, lists.state.look),
+        visit_pb2_grpc.add_VisitServiceServicer_to_server,
+    )
+    service.server(server)
+    service.check("zones", lambda: zones.loaded)
+
+
+@dataclass(frozen=True, slots=True)
+class RestrictedList:
+    """The list in memory, who may issue passes, the drills that have a list, and how fresh all that is."""
+
+    index: DaySetIndex
+    issuers: Issuers
+    drills: set[str]
+    state: ListState
+
+
+async def _restricted_list(
+    settings: VenueSettings, clock: Clock, service: Service, pool: asyncpg.Pool, bus: Bus
+) -> RestrictedList:
+    """Verdicts need nothing but this memory; it follows quarantine's events, from a snapshot on."""
+    peer = quarantine(settings.quarantine, settings.workload_token_file, settings.tls_authority)
+    service.closer("quarantine", peer.close)
+    trust = TrustStore(pool, clock, fetch=peer.keys)
+    issuers = Issuers(trust)
+    index = DaySetIndex(lambda: trust.keys.logs)
+    list_bell = Broadcast(bus, "bell.venue.day-sets")
+    service.closer("list bell", list_bell.close)
+    follower = Follower(pool, index, clock, fetch_snapshot=peer.segments, bell=list_bell)
+    trust.on_change(follower.recheck)
+    drills: set[str] = set()
+    follower.on_change(partial(_note_drills, drills))
+    await trust.reload()
+    service.task("keys", trust.run)
+    service.task("day sets", follower.run)
+    subscribe = partial(_subscription, settings)
+    segments = Consumer(
+        pool,
+        bus,
+        subscribe(
+            "venue-day-sets",
+            "lilitong.quarantine.restricted.v1.segment",
+            projection.segment_handler(lambda: trust.keys, follower.announce),
+        ),
+        clock,
+    )
+    service.task("day set events", segments.run)
+    keys_changed = Consumer(
+        pool,
+        bus,
+        subscribe("venue-keys", "lilitong.quarantine.key.v1.changed", projection.keys_handler(trust.reload)),
+        clock,
+    )
+    service.task("key events", keys_changed.run)
+    state = ListState(index, follower, segments, clock)
+    # Ready once, ready for good: with Postgres or the bus away verdicts go on from memory and say that they are degraded.
+    service.check("keys", lambda: trust.ready)
+    service.check("day sets", _once(lambda: follower.current))
+    return RestrictedList(index, issuers, drills, state)
+
+
+def _subscription(settings: VenueSettings, durable: str, subject: str, handler: Handler) -> Subscription:
+    return Subscription(
+        service="venue",
+        stream="QUARANTINE",
+        durable=durable,
+        filter_subjects=(subject,),
+        handler=handler,
+        around=resuming(settings.event_trace_key, durable),
+    )
+
+
+def _note_drills(drills: set[str], segments: Sequence[Segment]) -> None:
+    drills.update(segment.drill_id for segment in segments)
+
+
+def _once(check: Callable[[], bool]) -> Callable[[], bool]:
+    """True from the first time that `check` is."""
+    held = False
+
+    def holds() -> bool:
+        nonlocal held
+        held = held or check()
+        return held
+
+    return holds
+
+
+def _clock(settings: VenueSettings) -> Clock:
+    return SystemClock() if settings.clock_file is None else OffsetFileClock(settings.clock_file)
+
+
+def _tls(settings: VenueSettings) -> ServerTls | None:
+    if settings.tls_certificate is None or settings.tls_key is None:
+        return None
+    return ServerTls(settings.tls_certificate, settings.tls_key, settings.tls_authority)

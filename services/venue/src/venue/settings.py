@@ -1,0 +1,24 @@
+"""What the service is told by its environment, as VENUE_… variables."""
+
+from pathlib import Path
+from typing import Annotated
+
+from chassis.settings import ServiceSettings
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+
+class VenueSettings(ServiceSettings):
+    """Beside what every service is told.
+
+    vault_dir: folder of the key vault with the venue codes' signing key and the screens' secret, made at first use.
+    quarantine: `host:port` of the service that publishes the restricted list. pool_size: connections to Postgres;
+    commit_connections: those of them that write check-ins at the same time.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="VENUE_")
+
+    vault_dir: Path
+    quarantine: Annotated[str, Field(pattern=r"^.+:\d{1,5}$", description="host:port")]
+    pool_size: Annotated[int, Field(ge=6, le=100)] = 12
+    commit_connections: Annotated[int, Field(ge=1, le=4)] = 2
