@@ -48,7 +48,7 @@ def postgres_server(state_dir: Path) -> Iterator[PostgresAddress]:
         return
     from devstack import postgres
 
-    server = postgres.start(state_dir / "postgres", settings={"fsync": "off"})
+    server = postgres.start(state_dir / "postgres", settings={"fsync": "off"}, tied=True)
     yield PostgresAddress(server.admin_url)
     server.stop()
 
@@ -61,7 +61,7 @@ def nats_server(state_dir: Path) -> Iterator[str]:
         return
     from devstack import nats
 
-    server = nats.start(state_dir / "nats")
+    server = nats.start(state_dir / "nats", tied=True)
     yield server.url
     server.stop()
 
@@ -71,7 +71,7 @@ def fresh_nats(state_dir: Path) -> Iterator[object]:
     """A NATS server of the test's own (`.url .kill() .wipe() .start()`), for tests that break it or need empty streams."""
     from devstack import nats
 
-    server = nats.start(state_dir / f"nats-{uuid.uuid4().hex[:8]}")
+    server = nats.start(state_dir / f"nats-{uuid.uuid4().hex[:8]}", tied=True)
     yield server
     server.stop()
 
@@ -81,7 +81,7 @@ def fresh_postgres(state_dir: Path) -> Iterator[object]:
     """A Postgres server of the test's own, for tests that break it."""
     from devstack import postgres
 
-    server = postgres.start(state_dir / f"postgres-{uuid.uuid4().hex[:8]}")
+    server = postgres.start(state_dir / f"postgres-{uuid.uuid4().hex[:8]}", tied=True)
     yield server
     server.stop()
 

