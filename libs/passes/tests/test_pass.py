@@ -130,6 +130,24 @@ def test_claims_outside_the_profile_are_refused_even_if_signed(world, refused, l
     assert refused(verify_pass, token, world.keys) is Reason.MALFORMED
 
 
+@pytest.mark.parametrize("shift", [1, -1, 3600])
+def test_a_pass_for_anything_but_one_whole_local_day_is_refused(world, refused, shift):
+    """All three times moved together: still 24 hours, but astride two local days."""
+    claims = _claims(world)
+    payload = cbor2.dumps(claims | {label: claims[label] + shift for label in (4, 5, 6)}, canonical=True)
+
+    assert refused(verify_pass, cose.sign1(payload, world.issuer, world.kid), world.keys) is Reason.MALFORMED
+
+
+def test_bytes_after_the_protected_header_are_refused_even_if_signed(world, refused):
+    payload = cose.parse_sign1(world.token).payload
+    protected = cbor2.dumps({1: -7, 4: world.kid}, canonical=True) + b"\x00"
+    signature = cose.sign_raw(world.issuer, cbor2.dumps(["Signature1", protected, b"", payload]))
+    token = cbor2.dumps(cbor2.CBORTag(18, [protected, {}, payload, signature]))
+
+    assert refused(verify_pass, token, world.keys) is Reason.MALFORMED
+
+
 def test_a_second_encoding_of_the_same_claims_is_refused(world, refused):
     claims = _claims(world)
     unsorted = cbor2.dumps(dict(reversed(claims.items())))
