@@ -3,17 +3,8 @@
 import asyncio
 from contextlib import suppress
 
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Counter, Gauge, generate_latest
 
-# Labels are bounded: methods are those registered, codes those of gRPC. Buckets span a memory verdict to a deadline.
-RPC_SECONDS = Histogram(
-    "lilitong_rpc_seconds",
-    "Duration of RPCs served",
-    ["method"],
-    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
-)
-RPC_TOTAL = Counter("lilitong_rpc_total", "RPCs served", ["method", "code"])
-RPC_IN_FLIGHT = Gauge("lilitong_rpc_in_flight", "RPCs being served")
 TASK_CRASHES = Counter("lilitong_task_crashes_total", "Background tasks that crashed and were started again", ["task"])
 READY = Gauge("lilitong_ready", "1 while the service takes traffic")
 READY_CHECK = Gauge("lilitong_ready_check", "1 while a readiness check holds", ["check"])

@@ -9,6 +9,7 @@ from chassis.rpc.server import ListenError, Server
 from chassis.rpc.status import from_rpc_error
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from prometheus_client import REGISTRY
 
 
 async def test_a_unary_call_without_a_deadline_is_refused(serve, world):
@@ -157,3 +158,23 @@ async def test_a_channel_gives_domain_errors_and_says_when_nobody_is_there(world
 
 async def _ask(running, world, text):
     return await running.stub.Open(world.Ask(text=text), timeout=5)
+
+
+async def test_rate_errors_and_duration_are_counted_by_method(serve, world):
+    running = await serve()
+    method = f"/{world.SERVICE}/Open"
+
+    def value(name, **labels):
+        return REGISTRY.get_sample_value(name, {"method": method, **labels}) or 0
+
+    before = [value("lilitong_rpc_total", code=code) for code in ("OK", "ABORTED")]
+    fast, all_of_them = value("lilitong_rpc_seconds_bucket", le="0.05"), value("lilitong_rpc_seconds_count")
+    await _ask(running, world, "x")
+    await _ask(running, world, "sleep:0.06")
+    with pytest.raises(grpc.aio.AioRpcError):
+        await _ask(running, world, "refuse:aborted")
+    async with asyncio.timeout(1):
+        await running.server._in_flight.idle()
+    assert [value("lilitong_rpc_total", code=code) for code in ("OK", "ABORTED")] == [before[0] + 2, before[1] + 1]
+    assert value("lilitong_rpc_seconds_bucket", le="0.05") == fast + 2
+    assert value("lilitong_rpc_seconds_count") == all_of_them + 3

@@ -20,10 +20,10 @@ from opentelemetry.trace import Span, SpanKind
 
 from chassis import access
 from chassis.errors import DomainError, Kind, store_error
-from chassis.metrics import RPC_SECONDS, RPC_TOTAL
 from chassis.rpc.admission import Policy, admit, check_answered, check_request, metadata_of, validated
 from chassis.rpc.in_flight import InFlight
-from chassis.rpc.status import CODES, to_wire
+from chassis.rpc.stats import RPC
+from chassis.rpc.status import to_wire
 from chassis.telemetry import mark_failed, parse_traceparent, tracer
 
 _log = structlog.get_logger("chassis.rpc")
@@ -49,11 +49,7 @@ class MethodGuard:
         self.policy = policy
         self.in_flight = in_flight
         self.hot = method in policy.hot
-        if rule is not None:
-            # Children are looked up once: it is the lookup that makes a labelled metric dear.
-            codes = {"OK", "CANCELLED", "UNKNOWN", *(code.name for code in CODES.values())}
-            self.seconds = RPC_SECONDS.labels(method)
-            self.totals = {code: RPC_TOTAL.labels(method, code) for code in codes}
+        self.stats = RPC.method(method) if rule is not None else None
 
     def wrap(self, handler: Handler) -> Handler:
         """The handler with everything around it; same shape (unary or streaming) as before."""
@@ -183,11 +179,10 @@ class _Call:
         return DomainError(Kind.INTERNAL, "INTERNAL", "Something failed on our side.", metadata={"error_id": error_id})
 
     def ended(self) -> None:
-        guard = self._guard
-        if guard.rule is None:
+        stats = self._guard.stats
+        if stats is None:
             return
-        guard.seconds.observe(time.perf_counter() - self._started)
-        guard.totals.get(self._code, guard.totals["UNKNOWN"]).inc()
+        stats.count(time.perf_counter() - self._started, self._code)
         if self._span is not None:
             self._span.set_attribute("rpc.grpc.status", self._code)
             if self._code in _OUR_FAULT:

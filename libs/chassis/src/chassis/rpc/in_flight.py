@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from chassis.metrics import RPC_IN_FLIGHT
+from chassis.rpc.stats import RPC
 
 
 class InFlight:
@@ -25,7 +25,7 @@ class InFlight:
         return self._unary + self._streaming
 
     def enter(self, *, stream: bool) -> None:
-        RPC_IN_FLIGHT.inc()
+        RPC.in_flight += 1
         self._idle.clear()
         if not stream:
             self._unary += 1
@@ -37,7 +37,7 @@ class InFlight:
             self._streams.add(task)
 
     def leave(self, *, stream: bool) -> None:
-        RPC_IN_FLIGHT.dec()
+        RPC.in_flight -= 1
         if not stream:
             self._unary -= 1
         else:

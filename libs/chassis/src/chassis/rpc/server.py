@@ -139,14 +139,15 @@ class Server:
         open_to_all = self._record(self._health, health_pb2_grpc.add_HealthServicer_to_server) | self._record(
             reflection.ReflectionServicer(names), reflection_pb2_grpc.add_ServerReflectionServicer_to_server
         )
+        # Ours first: the library asks the handlers in turn for every call.
+        for service, handlers in self._services.items():
+            server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
         for service, handlers in open_to_all.items():
             wrapped = {
                 name: MethodGuard(f"/{service}/{name}", None, self._policy, self._in_flight).wrap(handler)
                 for name, handler in handlers.items()
             }
             server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, wrapped),))
-        for service, handlers in self._services.items():
-            server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
         try:
             if self._tls is None:
                 port = server.add_insecure_port(self._listen)
