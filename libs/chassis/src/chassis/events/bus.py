@@ -6,7 +6,6 @@ import ssl
 from collections.abc import Callable
 from typing import Final
 
-import nats
 import nats.errors
 import structlog
 from nats.aio.client import Client
@@ -89,6 +88,7 @@ class Bus:
         if self._client is not None:
             with contextlib.suppress(TimeoutError, nats.errors.Error, OSError):
                 await asyncio.wait_for(self._client.close(), 2)
+            await asyncio.sleep(0)  # the transport ends in the loop's next turn
         self._up.clear()
         BUS_CONNECTED.set(0)
 
@@ -97,15 +97,17 @@ class Bus:
         # (authorisation revoked and granted again): hence this loop around it.
         while True:
             self._closed.clear()
+            # Kept before it is connected, so that `close` finds what a cancelled attempt left open.
+            self._client = client = Client()
             try:
-                self._client = await nats.connect(
-                    self._url,
+                await client.connect(
+                    self._url.split(","),
                     name=self._name,
                     tls=self._tls,
                     allow_reconnect=True,
                     max_reconnect_attempts=-1,
                     connect_timeout=CONNECT_TIMEOUT,
-                    reconnect_time_wait=RECONNECT_WAIT,
+                    reconnect_time_wait=RECONNECT_WAIT,  # type: ignore[arg-type]  # annotated int, slept as it is
                     ping_interval=PING_INTERVAL,
                     max_outstanding_pings=2,
                     error_cb=self._failed,
