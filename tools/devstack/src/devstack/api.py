@@ -1,0 +1,83 @@
+"""The REST API as an app's backend uses it: one client per caller, bytes as base64url, an Idempotency-Key on every write."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from types import TracebackType
+from typing import Any, Self
+from uuid import uuid4
+
+import httpx
+
+Json = dict[str, Any]
+
+
+def encode(data: bytes) -> str:
+    """Bytes as the API writes them: base64url without padding."""
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def decode(text: str) -> bytes:
+    """Bytes as the API writes them, back."""
+    return urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+class ApiError(Exception):
+    """A problem+json answer. `status`: HTTP; `reason`: the stable reason; `problem`: the whole object."""
+
+    def __init__(self, status: int, problem: Json) -> None:
+        super().__init__(f"{status} {problem.get('reason', '')}: {problem.get('detail', problem.get('title', ''))}")
+        self.status = status
+        self.reason = str(problem.get("reason", ""))
+        self.problem = problem
+
+
+class Api:
+    """The gateway as one caller sees it.
+
+    Args:
+        base_url: of the gateway.
+        token: the caller's bearer token.
+        purpose: (purpose, reference) sent with every call, for purpose-bound reads.
+
+    """
+
+    def __init__(
+        self, base_url: str, token: str, *, purpose: tuple[str, str] | None = None, timeout: float = 30.0
+    ) -> None:
+        headers = {"Authorization": f"Bearer {token}"}
+        if purpose is not None:
+            headers |= {"X-Purpose": purpose[0], "X-Purpose-Ref": purpose[1]}
+        limits = httpx.Limits(max_connections=64, max_keepalive_connections=64)
+        self._client = httpx.AsyncClient(
+            base_url=base_url, headers=headers, timeout=timeout, limits=limits, trust_env=False
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def get(self, path: str, **parameters: Any) -> Json:
+        """A read. Raises ApiError."""
+        return self._answer(await self._client.get(f"/v1{path}", params=parameters))
+
+    async def post(self, path: str, body: Json | None = None, *, key: str | None = None) -> Json:
+        """A write, with a fresh Idempotency-Key unless one is given. Raises ApiError."""
+        headers = {"Idempotency-Key": key or str(uuid4())}
+        return self._answer(await self._client.post(f"/v1{path}", json=body or {}, headers=headers))
+
+    async def delete(self, path: str, *, key: str | None = None) -> Json:
+        """A write without a body. Raises ApiError."""
+        return self._answer(await self._client.delete(f"/v1{path}", headers={"Idempotency-Key": key or str(uuid4())}))
+
+    @staticmethod
+    def _answer(response: httpx.Response) -> Json:
+        body: Json = response.json() if response.content else {}
+        if response.is_error:
+            raise ApiError(response.status_code, body)
+        return body
