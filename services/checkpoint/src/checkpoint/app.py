@@ -1,0 +1,168 @@
+"""The only wiring of the checkpoint service: read it from top to bottom."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import asyncpg
+from chassis import idempotency, partitions, pool, telemetry
+from chassis.auth import TokenVerifier
+from chassis.clock import Clock, OffsetFileClock, SystemClock, local_day
+from chassis.events import Broadcast, Consumer, Handler, Relay, StreamSpec, Subscription, connect, resuming, sealing
+from chassis.jwks import KeySource
+from chassis.rpc import channel
+from chassis.rpc.server import Server, ServerTls
+from chassis.run import Service
+from chassis.sweep import Sweep
+from daysets import projection
+from daysets.follower import Follower
+from daysets.index import DaySetIndex
+from daysets.trust_store import TrustStore
+from lilitong.checkpoint.v1.post_pb2_grpc import add_PostServiceServicer_to_server
+from lilitong.checkpoint.v1.scan_pb2_grpc import add_ScanServiceServicer_to_server
+
+from checkpoint.posts.authentication import DeviceAuthenticator
+from checkpoint.posts.directory import Directory
+from checkpoint.posts.rpc import PostRpc
+from checkpoint.scanning.lists import Lists
+from checkpoint.scanning.recorder import CONNECTIONS, Recorder
+from checkpoint.scanning.rpc import ScanRpc
+from checkpoint.scanning.snapshot import IDEMPOTENT, Snapshots
+from checkpoint.searches.events import OPENED, search_handler
+from checkpoint.settings import CheckpointSettings
+from checkpoint.sync.stream import SyncStreams
+
+NAME = "checkpoint"
+STREAM = StreamSpec("CHECKPOINT", ("lilitong.checkpoint.>",))
+SEGMENTS = "lilitong.quarantine.restricted.v1.segment"
+KEYS = "lilitong.quarantine.key.v1.changed"
+HOT = ("/lilitong.checkpoint.v1.ScanService/Scan",)
+
+
+def build(settings: CheckpointSettings, clock: Clock | None = None) -> Callable[[Service], Awaitable[None]]:
+    """What `chassis.run` needs to bring the service up; a test gives its own clock."""
+    if clock is None:
+        clock = OffsetFileClock(settings.clock_file) if settings.clock_file else SystemClock()
+    return partial(wire, settings=settings, clock=clock)
+
+
+async def wire(service: Service, *, settings: CheckpointSettings, clock: Clock) -> None:
+    """Registers everything that the service is made of."""
+    traces = telemetry.setup(
+        NAME,
+        exporter=settings.trace_exporter,
+        ratio=settings.trace_ratio,
+        metrics_listen=settings.metrics_listen,
+    )
+    await traces.start()
+    service.closer("telemetry", traces.close)
+
+    # Scans have connections of their own: a slow search or a burst of events never keeps them waiting.
+    url = settings.database_url
+    db = await pool.create(url, application_name=NAME, max_size=settings.pool_size)
+    service.closer("pool", lambda: pool.close(db))
+    hot = await pool.create(
+        url,
+        application_name=f"{NAME}-scans",
+        min_size=CONNECTIONS,
+        max_size=CONNECTIONS + 1,
+        statement_seconds=5.0,
+        lock_seconds=2.0,
+    )
+    service.closer("scans_pool", lambda: pool.close(hot))
+    await partitions.maintain(db, clock)
+
+    bus = connect(settings.nats_url, NAME)
+    service.closer("bus", bus.close)
+    seal = sealing(settings.event_trace_key)
+    relay = Relay(db, bus, [STREAM])
+    service.task("relay", relay.run)
+
+    quarantine = channel.connect(
+        settings.quarantine,
+        name=NAME,
+        tls=channel.ClientTls(settings.tls_authority) if settings.tls_authority else None,
+        retry=IDEMPOTENT,
+        token=partial(_token, settings.workload_token_file),
+    )
+    service.closer("quarantine", quarantine.close)
+    snapshots = Snapshots(quarantine)
+
+    trust = TrustStore(db, clock, fetch=snapshots.keys)
+    index = DaySetIndex(lambda: trust.keys.logs)
+    list_bell = Broadcast(bus, "lilitong.bell.checkpoint.daysets")
+    service.closer("list_bell", list_bell.close)
+    follower = Follower(db, index, clock, fetch_snapshot=snapshots.segments, bell=list_bell)
+
+    directory_bell = Broadcast(bus, "lilitong.bell.checkpoint.directory")
+    service.closer("directory_bell", directory_bell.close)
+    directory = Directory(db, clock, directory_bell)
+
+    def consumer(durable: str, subject: str, handler: Handler) -> Consumer:
+        around = resuming(settings.event_trace_key, durable)
+        made = Consumer(db, bus, Subscription(NAME, "QUARANTINE", durable, (subject,), handler, around=around), clock)
+        service.task(durable, made.run)
+        return made
+
+    segments = consumer(
+        "checkpoint-segments", SEGMENTS, projection.segment_handler(lambda: trust.keys, follower.announce)
+    )
+    consumer("checkpoint-keys", KEYS, projection.keys_handler(trust.reload))
+    consumer("checkpoint-searches", OPENED, search_handler(clock, seal, relay.wake))
+
+    lists = Lists(index, follower, trust, segments, bus, clock)
+    streams = SyncStreams(clock, directory, lists)
+    recorder = Recorder(hot, clock, relay, seal)
+    service.closer("recorder", recorder.drain)
+    service.task("trust", trust.run)
+    service.task("follower", follower.run)
+    service.task("directory", directory.run)
+
+    sweep = Sweep()
+    sweep.register("partitions", 600, lambda: partitions.maintain(db, clock))
+    sweep.register("requests", 3600, lambda: _purge(db, clock))
+    service.task("sweep", sweep.run)
+
+    server = _server(settings, DeviceAuthenticator(directory, clock), clock)
+    server.add(PostRpc(db, clock, directory, relay, seal), add_PostServiceServicer_to_server)
+    server.add(ScanRpc(clock, directory, lists, recorder, streams), add_ScanServiceServicer_to_server)
+    service.server(server)
+
+    _ready(service, follower, trust, directory)
+
+
+def _ready(service: Service, follower: Follower, trust: TrustStore, directory: Directory) -> None:
+    """Once it was complete the list serves on with its age shown, so losing Postgres later takes no replica away."""
+    complete = False
+
+    def listed() -> bool:
+        nonlocal complete
+        complete = complete or follower.current
+        return complete
+
+    service.check("list", listed)
+    service.check("keys", lambda: trust.ready)
+    service.check("directory", lambda: directory.loaded)
+
+
+def _server(settings: CheckpointSettings, devices: DeviceAuthenticator, clock: Clock) -> Server:
+    people = TokenVerifier(KeySource(settings.jwks), issuer=settings.issuer, audience=settings.audience, clock=clock)
+    pair = settings.tls_certificate, settings.tls_key
+    return Server(
+        settings.listen,
+        authenticators=(devices, people),
+        tls=ServerTls(pair[0], pair[1]) if pair[0] and pair[1] else None,
+        hot=HOT,
+        hot_ratio=settings.hot_trace_ratio,
+    )
+
+
+def _token(path: Path | None) -> str:
+    """The workload's own token, read anew each time, because it is renewed in place."""
+    return "" if path is None else path.read_text().strip()
+
+
+async def _purge(db: asyncpg.Pool, clock: Clock) -> None:
+    async with db.acquire() as connection, connection.transaction():
+        await idempotency.purge(connection, local_day(clock.now()) - timedelta(days=idempotency.KEEP_DAYS))

@@ -1,0 +1,171 @@
+# ruff: noqa: N802, ARG002 - methods are named and called as the contract has it
+"""ScanService: what scanners call."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any, Final
+
+from chassis.access import NOWHERE, allow
+from chassis.clock import Clock
+from chassis.errors import DomainError, Kind
+from chassis.rpc.validation import validate
+from google.protobuf.message import DecodeError
+from lilitong.checkpoint.v1 import scan_pb2
+from lilitong.checkpoint.v1.scan_pb2_grpc import ScanServiceServicer
+from passes.days import date_of
+from passes.device import verify_batch
+from passes.errors import PassError
+from passes.replay import ReplayGuard
+from prometheus_client import Counter
+from verdicts.credential import Credential, Shown, read
+from verdicts.model import Decision, Verdict, from_mask
+from verdicts.verdict import decide
+
+from checkpoint.posts.authentication import calling_device
+from checkpoint.posts.directory import Directory
+from checkpoint.scanning import wire
+from checkpoint.scanning.lists import Lists
+from checkpoint.scanning.model import Scan, of_live, of_upload, refusal
+from checkpoint.scanning.recorder import Recorder
+from checkpoint.sync.stream import SyncStreams
+
+SCANS: Final = Counter("lilitong_scans_total", "Scans judged, by verdict.", ["verdict"])
+UPLOADS: Final = Counter("lilitong_scan_uploads_total", "Scans uploaded by devices, by outcome.", ["outcome"])
+_COUNTS: Final = {verdict: SCANS.labels(verdict.name) for verdict in Verdict}
+_RECORDED, _DUPLICATE, _REJECTED = (
+    scan_pb2.RECORD_OUTCOME_RECORDED,
+    scan_pb2.RECORD_OUTCOME_DUPLICATE,
+    scan_pb2.RECORD_OUTCOME_REJECTED,
+)
+
+
+class ScanRpc(ScanServiceServicer):
+    """Verdicts in memory, scans into the store, the list to scanners.
+
+    All three have no area: a device acts for the post it is bound to, and only that post's number is ever written.
+    """
+
+    def __init__(
+        self, clock: Clock, directory: Directory, lists: Lists, recorder: Recorder, streams: SyncStreams
+    ) -> None:
+        self._clock, self._directory, self._lists = clock, directory, lists
+        self._recorder, self._streams = recorder, streams
+        self._replays = ReplayGuard()
+
+    @allow(devices=True, area=NOWHERE)
+    async def Scan(self, request: scan_pb2.ScanRequest, context: Any) -> scan_pb2.ScanResponse:
+        device, now, lists = calling_device(self._directory), self._clock.now(), self._lists
+        credential = read(
+            request.credential,
+            keys=lists.keys,
+            lists=lists.index,
+            drills=lists.drills,
+            replays=self._replays,
+            use=request.scan_id,
+            now=now,
+        )
+        decision = decide(
+            credential,
+            observations=wire.observations(request.observations),
+            bearer_matched=request.bearer_matched,
+            policy=self._directory.policy(now),
+            lists=lists.index,
+            list_age_seconds=_age(lists, credential, now),
+            at=now,
+        )
+        _COUNTS[decision.verdict].inc()
+        scan = of_live(request.scan_id, device.post, credential, decision, matched=request.bearer_matched, now=now)
+        stored = await self._recorder.record(scan)
+        if stored is not None and not stored.fresh:
+            decision = _first_answer(decision, stored.verdict, stored.reasons)
+        answer = scan_pb2.ScanResponse(
+            verdict=scan_pb2.Verdict.ValueType(decision.verdict),
+            reasons=map(wire.reason_text, decision.reasons),
+            recorded=stored is not None,
+            degraded=stored is None or lists.degraded(now),
+            list_age_seconds=int(lists.age(now) or 0),
+            denials=map(wire.denial, decision.denials),
+            drill_id=decision.drill_id,
+        )
+        answer.server_time.FromDatetime(now)
+        return answer
+
+    @allow(devices=True, area=NOWHERE)
+    async def RecordScans(self, request: scan_pb2.RecordScansRequest, context: Any) -> scan_pb2.RecordScansResponse:
+        device, now = calling_device(self._directory), self._clock.now()
+        try:
+            verify_batch(device.key, sha256(request.batch).digest(), request.signature)
+        except PassError:
+            raise DomainError(
+                Kind.INVALID, "BATCH_SIGNATURE", "The batch is not signed by the device that sends it."
+            ) from None
+        results: list[scan_pb2.RecordScansResponse.Result] = []
+        taken: list[tuple[int, Scan]] = []
+        for item in _decode(request.batch).scans:
+            scan, reason = _upload(item, device.post, now)
+            results.append(scan_pb2.RecordScansResponse.Result(scan_id=item.scan_id, outcome=_REJECTED, reason=reason))
+            if scan is not None:
+                taken.append((len(results) - 1, scan))
+        if taken:
+            stored = await self._recorder.record_all([scan for _, scan in taken])
+            for (position, _), word in zip(taken, stored, strict=True):
+                results[position].outcome = _RECORDED if word.fresh else _DUPLICATE
+        for result in results:
+            UPLOADS.labels(scan_pb2.RecordOutcome.Name(result.outcome)).inc()
+        return scan_pb2.RecordScansResponse(results=results)
+
+    @allow(devices=True, area=NOWHERE)
+    async def Sync(  # type: ignore[override]  # it writes to the context, so that a write can have a time-out
+        self, request: scan_pb2.SyncRequest, context: Any
+    ) -> None:
+        await self._streams.serve(calling_device(self._directory), request.resume_token, context)
+
+
+def _first_answer(now_said: Decision, verdict: int, reasons: int) -> Decision:
+    """What was said when this scan first came. Denials point to what is in the list now, if it still is."""
+    first = Verdict(verdict)
+    denials = now_said.denials if first is Verdict.DENY else ()
+    return Decision(first, from_mask(reasons), denials, now_said.drill_id)
+
+
+def _age(lists: Lists, credential: Credential, now: datetime) -> float | None:
+    if isinstance(credential, Shown):
+        return lists.age_for(credential.day, credential.drill_id, now)
+    return lists.age(now)
+
+
+def _decode(batch: bytes) -> scan_pb2.ScanBatch:
+    """The batch as signed, held against its contract like any request; INVALID when it is none."""
+    try:
+        decoded = scan_pb2.ScanBatch.FromString(batch)
+    except DecodeError:
+        raise DomainError(
+            Kind.INVALID, "INVALID_REQUEST", "The request breaks its contract.", fields={"batch": "is no ScanBatch"}
+        ) from None
+    validate(decoded)
+    return decoded
+
+
+def _upload(item: scan_pb2.OfflineScan, post: int, now: datetime) -> tuple[Scan | None, str]:
+    try:
+        day, scanned_at = date_of(item.day), item.scanned_at.ToDatetime(UTC)
+    except (ValueError, OverflowError):
+        return None, "DAY_AND_TIME_DISAGREE"
+    reason = refusal(day, scanned_at, now)
+    if reason is not None:
+        return None, reason
+    reasons: Sequence[int] = item.reasons
+    scan = of_upload(
+        item.scan_id,
+        day,
+        item.tags,
+        post,
+        scanned_at,
+        int(item.verdict),
+        reasons,
+        static_card=item.static_card,
+        drill_id=item.drill_id,
+        now=now,
+    )
+    return scan, ""

@@ -1,0 +1,16 @@
+"""What the service is told by its environment, `CHECKPOINT_…`."""
+
+from typing import Annotated
+
+from chassis.settings import ServiceSettings
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+
+class CheckpointSettings(ServiceSettings):
+    """quarantine: host:port of the quarantine service. pool_size: connections beside the two of the scans."""
+
+    model_config = SettingsConfigDict(env_prefix="CHECKPOINT_")
+
+    quarantine: str
+    pool_size: Annotated[int, Field(ge=4, le=100)] = 10
