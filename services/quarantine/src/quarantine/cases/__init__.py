@@ -1,0 +1,1 @@
+"""Cases, the contacts that follow from them, and the questions that remain."""

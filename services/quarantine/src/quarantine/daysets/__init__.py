@@ -1,0 +1,1 @@
+"""The restricted list of each day, as verifiers carry it."""

@@ -1,0 +1,204 @@
+"""Issues the lists: a change, a card or a whole new base becomes segments, in the log and in the outbox, in one transaction.
+
+Lock order, here and everywhere else in this service: the list's head, then the log's. Both are held to the end of the
+transaction, so numbers within a list have no gaps and segments of one list commit in order.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import ledger.store as log
+from chassis.events import Event, publish
+from daysets import wire
+from daysets.decoys import pad
+from daysets.segment import NO_CARD, Draft, Entry, build
+from ledger.note import Signer
+from ledger.store import Db
+from passes.cards import card_key
+from passes.days import day_number, local_day
+from passes.tags import tags_of
+from passes.vault import KeyVault
+
+from quarantine.daysets import store
+from quarantine.daysets.model import (
+    PADDING,
+    PART_RECORDS,
+    Changes,
+    Head,
+    Listed,
+    coming_days,
+    difference,
+    live_days,
+    pad_cards,
+    parts,
+    parts_needed,
+)
+from quarantine.restrictions.model import Reason
+
+SUBJECT: Final = "lilitong.quarantine.restricted.v1.segment"
+HOLD_BACK: Final = timedelta(minutes=10)
+
+Cards = list[tuple[bytes, bytes]]
+
+
+class Issuer:
+    """Makes segments. `card_number` gives the 16-byte number of a paper card; `hold_back` is how long changes to coming
+    days may wait for company; `seal` gives the encrypted trace context of an event.
+    """
+
+    def __init__(
+        self,
+        vault: KeyVault,
+        signer: Signer,
+        card_number: Callable[[UUID], bytes],
+        *,
+        seal: Callable[[], bytes],
+        hold_back: timedelta = HOLD_BACK,
+    ) -> None:
+        self._vault = vault
+        self._signer = signer
+        self._card_number = card_number
+        self._seal = seal
+        self._hold_back = hold_back
+
+    async def decided(self, conn: Db, drill_id: str, people: Sequence[UUID], now: datetime) -> None:
+        """Something about these people's restrictions changed in this transaction: today's list says so at once.
+
+        Coming days wait up to `hold_back`. The caller has locked today's head before it appended to the log.
+        """
+        today = local_day(now)
+        await store.queue(conn, coming_days(today), drill_id, people, now + self._hold_back)
+        head = await store.lock_head(conn, today, drill_id)
+        if head.generation:
+            await self._change(conn, head, people, [])
+        else:
+            await self._rebase(conn, head)
+
+    async def card_changed(self, conn: Db, drill_id: str, card_id: UUID, now: datetime) -> None:
+        """A paper card was issued or revoked in this transaction: it goes out with the next sweep, today's first."""
+        today = local_day(now)
+        await store.queue_card(conn, [today], drill_id, card_id, now)
+        await store.queue_card(conn, coming_days(today), drill_id, card_id, now + self._hold_back)
+
+    async def flush(self, conn: Db, day: date, drill_id: str) -> int:
+        """Publish all that waits for one list; returns the number of people and cards looked at."""
+        head = await store.lock_head(conn, day, drill_id)
+        people = await store.take_people(conn, day, drill_id)
+        card_ids = await store.take_cards(conn, day, drill_id)
+        if not head.generation:
+            await self._rebase(conn, head)
+        elif people or card_ids:
+            await self._change(conn, head, people, await self._cards(conn, day, drill_id, card_ids))
+        return len(people) + len(card_ids)
+
+    async def ensure_base(self, conn: Db, day: date, drill_id: str) -> bool:
+        """Give the list a base if it has none, or a new one if its changes outweigh it; whether one was made."""
+        head = await store.lock_head(conn, day, drill_id)
+        if head.generation and not head.worn:
+            return False
+        await self._rebase(conn, head)
+        return True
+
+    async def _change(self, conn: Db, head: Head, people: Sequence[UUID], cards: Cards) -> None:
+        changes = difference(
+            await store.wanted(conn, head.day, head.drill_id, people),
+            await store.listed(conn, head.day, head.drill_id, people),
+        )
+        if not changes and not cards:
+            return
+        await self._note(conn, head, changes)
+        entries = self._entries(head.day, changes.listed) + self._entries(head.day, changes.lifted, lift=True)
+        count = parts_needed(len(entries), len(cards))
+        drafts = [
+            build(
+                day=head.day,
+                generation=head.generation,
+                number=head.last_number + offset,
+                base_parts=head.base_parts,
+                drill_id=head.drill_id,
+                entries=pad(some, multiple=PADDING, reason=Reason.CLOSE_CONTACT),
+                cards=pad_cards(some_cards),
+            )
+            for offset, (some, some_cards) in enumerate(
+                zip(parts(entries, count), parts(cards, count), strict=True), start=1
+            )
+        ]
+        grown = head.change_records + len(entries) + len(cards)
+        await self._publish(conn, replace(head, last_number=head.last_number + count, change_records=grown), drafts)
+
+    async def _rebase(self, conn: Db, head: Head) -> None:
+        """A new generation with everybody who should be on the list. Unchanged entries keep their references."""
+        listed = await store.listed(conn, head.day, head.drill_id, None)
+        changes = difference(await store.wanted(conn, head.day, head.drill_id, None), listed)
+        await self._note(conn, head, changes)
+        retired = {entry.reference for entry in changes.retired}
+        kept = [entry for entry in listed.values() if entry.reference not in retired]
+        entries = self._entries(head.day, [*kept, *changes.listed])
+        cards = await self._cards(conn, head.day, head.drill_id, None)
+        count = parts_needed(len(entries), len(cards))
+        drafts = [
+            build(
+                day=head.day,
+                generation=head.generation + 1,
+                number=number,
+                base_parts=count,
+                drill_id=head.drill_id,
+                entries=pad(some, multiple=PADDING, reason=Reason.CLOSE_CONTACT),
+                cards=pad_cards(some_cards),
+            )
+            for number, (some, some_cards) in enumerate(
+                zip(parts(entries, count), parts(cards, count), strict=True), start=1
+            )
+        ]
+        fresh = Head(head.day, head.drill_id, head.generation + 1, count, count, len(entries) + len(cards), 0)
+        await self._publish(conn, fresh, drafts)
+
+    async def _note(self, conn: Db, head: Head, changes: Changes) -> None:
+        if changes.retired:
+            await store.retire(conn, head.day, changes.retired)
+        if changes.listed:
+            await store.enlist(conn, head.day, head.drill_id, changes.listed)
+
+    def _entries(self, day: date, listed: Sequence[Listed], *, lift: bool = False) -> list[Entry]:
+        tags = tags_of(self._vault.day_key(day), [entry.resident_id.bytes for entry in listed]) if listed else []
+        return [
+            Entry(tag, entry.reason, entry.reference, None if lift else entry.end_minute, lift)
+            for tag, entry in zip(tags, listed, strict=True)
+        ]
+
+    async def _cards(self, conn: Db, day: date, drill_id: str, card_ids: Sequence[UUID] | None) -> Cards:
+        rows = await store.cards(conn, drill_id, card_ids)
+        tags = tags_of(self._vault.day_key(day), [row["resident_id"].bytes for row in rows]) if rows else []
+        return [
+            (card_key(day, self._card_number(row["card_id"])), tag if row["valid"] else NO_CARD)
+            for row, tag in zip(rows, tags, strict=True)
+        ]
+
+    async def _publish(self, conn: Db, head: Head, drafts: Sequence[Draft]) -> None:
+        appended = await log.append(conn, [draft.leaf() for draft in drafts])
+        indexes = [appended.first_index + offset for offset in range(len(drafts))]
+        proofs = await log.inclusion_proofs(conn, indexes, appended.size)
+        checkpoint = appended.checkpoint(self._signer)
+        segments = [
+            draft.prove(index, appended.size, proof, checkpoint)
+            for draft, index, proof in zip(drafts, indexes, proofs, strict=True)
+        ]
+        await store.save_segments(conn, head, [(segment.number, wire.encode(segment)) for segment in segments])
+        await store.save_head(conn, head)
+        aggregate = f"restricted/{day_number(head.day)}/{head.drill_id}"
+        await publish(
+            conn,
+            [
+                Event.of(
+                    wire.to_message(segment), subject=SUBJECT, aggregate=aggregate, day=head.day, drill_id=head.drill_id
+                )
+                for segment in segments
+            ],
+            seal=self._seal,
+        )
+
+
+__all__ = ["HOLD_BACK", "PART_RECORDS", "SUBJECT", "Issuer", "live_days"]

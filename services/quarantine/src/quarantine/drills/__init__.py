@@ -1,0 +1,1 @@
+"""Drills: the same loop with synthetic people."""

@@ -1,0 +1,1 @@
+"""Measures as versioned data, approved by two people."""

@@ -1,0 +1,11 @@
+"""Which migrations make this service's schema, so that migration and start-up stay apart."""
+
+from pathlib import Path
+from typing import Final
+
+SCHEMA: Final = "quarantine"
+
+
+def migration_dirs(root: Path) -> list[Path]:
+    """The migration folders, in order; `root` holds libs/ and services/ (the repository, or the image's folder)."""
+    return [root / "libs/chassis/migrations", root / "libs/ledger/migrations", root / "services/quarantine/migrations"]
