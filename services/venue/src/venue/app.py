@@ -97,7 +97,9 @@ async def build(settings: VenueSettings, clock: Clock, service: Service) -> None
     searching = Searching(Teller(seal))
     again = SearchAgain(pool, searching, relay.wake)
     service.task("search again", again.run)
-    opened = Consumer(pool, bus, subscribe("venue-searches", OPENED, opened_handler(searching.open, relay.wake)), clock)
+    opened = Consumer(
+        pool, bus, _subscription(settings, "venue-searches", OPENED, opened_handler(searching.open, relay.wake)), clock
+    )
     service.task("search events", opened.run)
     recorder = Recorder(pool, searching, told=relay.wake, pending=again.wake, connections=settings.commit_connections)
     service.closer("check-ins", recorder.drain)
