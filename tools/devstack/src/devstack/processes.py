@@ -87,8 +87,8 @@ def kill(pid_file: Path) -> None:
 
 def end(pid: int, *, polite: int = signal.SIGTERM, seconds: float = 10.0) -> None:
     """Ends one process: politely first, then with SIGKILL. Returns when it is gone."""
-    if pid <= 0:  # to the kernel that would mean a whole group of processes, ours among them
-        raise ValueError(f"not a process: {pid}")
+    if pid <= 0:  # never started; to the kernel it would mean a whole group of processes, ourselves among them
+        return
     for signal_number, patience in ((polite, seconds), (signal.SIGKILL, 5.0)):
         deadline = time.monotonic() + patience
         try:
