@@ -11,6 +11,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from chassis.events.bus import Bus, BusUnavailableError
+from chassis.events.cancelling import checkpoint
 
 _log = structlog.get_logger("chassis.events.broadcast")
 
@@ -51,6 +52,7 @@ class Broadcast:
         owner: Client | None = None
         generation = 0
         while True:
+            checkpoint()
             client = await self._bus.ready()
             try:
                 if client is not owner:  # the library itself subscribes again after a reconnect of the same client

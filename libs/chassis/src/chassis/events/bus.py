@@ -11,6 +11,7 @@ import structlog
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 
+from chassis.events.cancelling import checkpoint
 from chassis.events.metrics import BUS_CONNECTED
 
 CONNECT_TIMEOUT: Final = 2
@@ -119,6 +120,7 @@ class Bus:
                 _log.warning("bus_unreachable", error=type(error).__name__)
                 await asyncio.sleep(RECONNECT_WAIT * 2)
                 continue
+            checkpoint()
             await self._came()
             await self._closed.wait()
 

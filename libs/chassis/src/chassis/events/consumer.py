@@ -22,6 +22,7 @@ from nats.js.errors import NotFoundError
 from chassis.clock import Clock
 from chassis.events import inbox, metrics
 from chassis.events.bus import Bus
+from chassis.events.cancelling import checkpoint
 from chassis.events.failures import reason, transient
 from chassis.events.handling import Handling, Subscription
 from chassis.events.session import Session, SessionOverError
@@ -106,6 +107,7 @@ class Consumer:
         """Consume until cancelled. What is being handled at that moment is finished first."""
         try:
             while True:
+                checkpoint()
                 try:
                     await self._turn()
                 except SessionOverError as over:
@@ -143,6 +145,7 @@ class Consumer:
     async def _supervise(self, session: Session) -> None:
         renewed = looked = 0.0
         while True:
+            checkpoint()
             await session.step()
             now = time.monotonic()
             if now - renewed > LEASE.total_seconds() / 3:

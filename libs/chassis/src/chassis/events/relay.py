@@ -16,6 +16,7 @@ import structlog
 
 from chassis.events import outbox, streams
 from chassis.events.bus import Bus, BusUnavailableError
+from chassis.events.cancelling import checkpoint
 from chassis.events.failures import reason, transient
 from chassis.events.metrics import OUTBOX_OLDEST, OUTBOX_UNPUBLISHED, PUBLISHED, STREAM_REBUILDS, UNDELIVERABLE
 from chassis.events.outbox import Due
@@ -71,6 +72,7 @@ class Relay:
     async def run(self) -> None:
         """Publish until cancelled. Trouble with Postgres or NATS is logged, shown as `degraded` and tried again."""
         while True:
+            checkpoint()
             self._wanted.clear()
             try:
                 handled = await self._turn()

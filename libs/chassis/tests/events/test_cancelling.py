@@ -1,0 +1,34 @@
+"""A task that was asked to stop stops, even when a driver dropped the request."""
+
+import asyncio
+from contextlib import suppress
+
+from chassis.events.cancelling import checkpoint
+
+
+async def test_a_dropped_cancellation_ends_the_task_at_its_next_checkpoint():
+    rounds = 0
+
+    async def stubborn() -> None:
+        nonlocal rounds
+        while True:
+            checkpoint()
+            rounds += 1
+            with suppress(
+                asyncio.CancelledError
+            ):  # what a driver's wait does when its result comes in the same instant
+                await asyncio.sleep(60)
+
+    task = asyncio.create_task(stubborn())
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task], timeout=1)
+    assert task.cancelled()
+    assert rounds == 1
+
+
+async def test_a_time_out_inside_a_task_is_no_request_to_stop():
+    with suppress(TimeoutError):
+        async with asyncio.timeout(0.001):
+            await asyncio.sleep(1)
+    checkpoint()
