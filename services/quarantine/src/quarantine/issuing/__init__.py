@@ -1,0 +1,1 @@
+"""Passes for phones and paper cards for people without one."""

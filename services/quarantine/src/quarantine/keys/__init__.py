@@ -1,0 +1,1 @@
+"""Signing keys: which there are, which one signs, what the public is told."""
