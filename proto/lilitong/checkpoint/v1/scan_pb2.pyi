@@ -398,7 +398,7 @@ class RecordScansRequest(_message.Message):
     batch: _builtins.bytes
     """Serialized ScanBatch, exactly as signed."""
     signature: _builtins.bytes
-    """The device's signature over "lilitong/scan-batch/1" and SHA-256 of batch; see libs/passes."""
+    """The device's signature over "lilitong/batch/1" and SHA-256 of batch; see libs/passes."""
     def __init__(
         self,
         *,

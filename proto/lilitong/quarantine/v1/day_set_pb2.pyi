@@ -48,7 +48,7 @@ class DaySetSegment(_message.Message):
     drill_id: _builtins.str
     """Empty for the real list."""
     entries: _builtins.bytes
-    """27-byte records, shuffled: tag 16 ‖ code 1 (0x80 = lift, low 7 bits = reason) ‖ reference 8 ‖ end minute of the
+    """27-byte records, ascending by tag: tag 16 ‖ code 1 (0x80 = lift, low 7 bits = reason) ‖ reference 8 ‖ end minute of the
     local day 2 (big-endian, 0xffff = does not end that day). Some records are decoys that match nobody.
     """
     salt: _builtins.bytes
@@ -59,7 +59,7 @@ class DaySetSegment(_message.Message):
     """C2SP signed note over the tree of tree_size leaves."""
     cards: _builtins.bytes
     """24-byte records, sorted: card key 8 (SHA-256(day ‖ card)[:8]) ‖ tag 16. Paper cards of that day; in base segments
-    and in changes alike. Covered by the log leaf as entries are.
+    and in changes alike; an all-zero tag withdraws a card. Covered by the log leaf as entries are.
     """
     @_builtins.property
     def proof(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:

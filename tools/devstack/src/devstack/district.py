@@ -17,7 +17,7 @@ from devstack.phone import Phone
 from devstack.stack import Stack
 
 Progress = Callable[[str, int, int], None]
-TOKEN_SECONDS = 10 * 24 * 3600
+TOKEN_SECONDS = 60 * 24 * 3600
 
 RULES: Json = {
     "infectious_days_before": 2,
