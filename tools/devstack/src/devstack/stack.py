@@ -43,7 +43,7 @@ class Child:
     name: str
     listen: int
     metrics: int
-    env: dict[str, str]
+    env: dict[str, str] = field(repr=False)  # holds secrets
     pid: int = 0
 
 
