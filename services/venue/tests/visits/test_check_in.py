@@ -81,9 +81,7 @@ async def test_a_paper_card_is_scanned_by_staff_and_weighs_little(house, who):
     with pytest.raises(DomainError) as refused:
         await house.check_in(visit_pb2.CheckInRequest(visit_key=bytes(8), credential=card, venue_code=code))
     assert refused.value.reason == "CARD_NEEDS_STAFF"
-    unknown = await house.check_in(
-        house.staff_scan("LLC1:00000000000000000000000000K1", code), who.operator
-    )
+    unknown = await house.check_in(house.staff_scan("LLC1:00000000000000000000000000K1", code), who.operator)
     assert (unknown.outcome, await house.stored()) == (REFER, 1)
 
 

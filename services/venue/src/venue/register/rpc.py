@@ -1,6 +1,6 @@
 """VenueService: the register of venues."""
 
-# ruff: noqa: N802 - methods are named by the contract
+
 
 from collections.abc import Callable, Sequence
 from hashlib import sha256

@@ -1,6 +1,6 @@
 """VisitService: check-in (one, many), check-out, occupancy."""
 
-# ruff: noqa: N802 - methods are named by the contract
+
 
 import asyncio
 from collections.abc import Callable, Sequence
