@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
@@ -13,34 +12,16 @@ from chassis import idempotency, logs, telemetry
 from chassis import pool as pools
 from chassis.auth import TokenVerifier
 from chassis.clock import Clock, OffsetFileClock, SystemClock, local_day
-from chassis.events import Bus, Consumer, Relay, StreamSpec, connect, resuming, sealing
+from chassis.events import Consumer, Relay, connect, resuming, sealing
 from chassis.jwks import KeySource
 from chassis.partitions import maintain
 from chassis.rpc.server import Server, ServerTls
 from chassis.run import Service
 from chassis.sweep import Sweep
-from ledger.note import Signer
-from lilitong.quarantine.v1 import (
-    case_pb2_grpc,
-    contact_pb2_grpc,
-    day_set_pb2_grpc,
-    drill_pb2_grpc,
-    keys_pb2_grpc,
-    pass_pb2_grpc,
-    policy_pb2_grpc,
-    register_pb2_grpc,
-    restriction_pb2_grpc,
-)
+from lilitong.quarantine.v1 import keys_pb2_grpc, pass_pb2_grpc, register_pb2_grpc
 from passes.vault import DirectoryVault, KeyVault, roll
 
-from quarantine.cases.approving import Approving
-from quarantine.cases.contact_rpc import ContactRpc
-from quarantine.cases.events import Exposures
-from quarantine.cases.rpc import CaseRpc
-from quarantine.daysets.issue import Issuer
-from quarantine.daysets.keeping import TICK_SECONDS, Keeper
-from quarantine.daysets.rpc import DaySetRpc
-from quarantine.drills.rpc import DrillRpc
+from quarantine import loop
 from quarantine.issuing.issue import Issuing
 from quarantine.issuing.rpc import PassRpc
 from quarantine.issuing.signing import PassMaker
@@ -48,17 +29,11 @@ from quarantine.keys import changing
 from quarantine.keys.ring import KeyRing
 from quarantine.keys.rpc import KeyRpc
 from quarantine.people import cards
-from quarantine.people.details import KEK, PersonKeys
-from quarantine.policy.rpc import PolicyRpc
+from quarantine.people.details import PersonKeys
 from quarantine.register.rpc import RegisterRpc
-from quarantine.restrictions.deciding import Deciding
-from quarantine.restrictions.impose import Imposer
-from quarantine.restrictions.rpc import RestrictionRpc
-from quarantine.restrictions.sealing import Sealer
 from quarantine.settings import QuarantineSettings
 
 _log = structlog.get_logger("quarantine.app")
-STREAM = StreamSpec("QUARANTINE", ("lilitong.quarantine.>",))
 MINUTE = 60.0
 HOUR = 3600.0
 
@@ -81,114 +56,66 @@ async def build(settings: QuarantineSettings, clock: Clock, service: Service) ->
     service.closer("telemetry", traces.close)
     seal = sealing(settings.event_trace_key)
 
-    # Keys of days, people and cards.
+    # Store, bus and vault.
     vault = DirectoryVault(settings.vault)
-    people = PersonKeys.of(vault)
-    sealer = Sealer(vault.secret(KEK), vault.secret("approver-names"))
-    card_secret = vault.secret(cards.SECRET)
-
-    # Store and bus.
     pool = await _connected(settings)
     service.closer("pool", lambda: pools.close(pool), limit=8)
     await maintain(pool, clock)
     bus = connect(settings.nats_url, "quarantine")
     bus.start()
     service.closer("bus", bus.close)
-    relay = Relay(pool, bus, [STREAM])
+    relay = Relay(pool, bus, [loop.STREAM])
     service.task("relay", relay.run)
 
     # Keys that sign.
     await _roll(vault, clock)
     ring = KeyRing(vault)
-    signer = await _signing_keys(settings, clock, pool, vault, ring, seal)
+    await _first_keys(settings, clock, pool, vault, seal)
+    await _load(pool, ring)
 
-    # The lists of each day, and who gets on them.
-    issuer = Issuer(
+    # The closed loop: what venue and checkpoint find, who is restricted, the lists of each day.
+    card_number = partial(cards.number, vault.secret(cards.SECRET))
+    log_name, log_key = ring.log(clock.now())
+    parts = loop.build(
+        pool,
+        clock,
         vault,
-        signer,
-        partial(cards.number, card_secret),
+        log_name=log_name,
+        log_key=log_key,
+        card_number=card_number,
+        published=relay.wake,
         seal=seal,
         hold_back=timedelta(seconds=settings.future_flush_seconds),
     )
-    keeper = Keeper(pool, issuer, clock, published=relay.wake)
-    imposer = Imposer(pool, sealer, issuer, clock, published=relay.wake)
-    service.task("imposer", imposer.run)
-
-    # What venue and checkpoint find.
-    exposures = Exposures(vault, sealer, found=imposer.wake)
-    _consume(settings, clock, service, pool, bus, exposures)
+    service.task("imposer", parts.imposer.run)
+    for subscription in parts.subscriptions(around=resuming(settings.event_trace_key, "quarantine-exposures")):
+        service.task(subscription.durable, Consumer(pool, bus, subscription, clock).run)
 
     # What time brings about.
     sweep = Sweep()
-    sweep.register("day sets", TICK_SECONDS, keeper.tick)
+    parts.register(sweep)
     sweep.register("signing keys", 5.0, partial(_load, pool, ring))
     sweep.register("day keys", MINUTE, partial(_roll, vault, clock))
     sweep.register("partitions", 10 * MINUTE, partial(maintain, pool, clock))
-    sweep.register("waiting lists", HOUR, keeper.forget)
     sweep.register("answers", HOUR, partial(_forget_answers, pool, clock))
     service.task("sweep", sweep.run)
 
     # The door.
     verifier = TokenVerifier(KeySource(settings.jwks), issuer=settings.issuer, audience=settings.audience, clock=clock)
     server = Server(settings.listen, authenticators=[verifier], tls=_tls(settings))
-    parts = Parts(settings, clock, pool, vault, ring, signer, people, sealer, issuer, imposer, relay, card_secret)
-    _serve(server, parts, seal)
+    people = PersonKeys.of(vault)
+    issuing = Issuing(pool, clock, PassMaker(vault, ring))
+    server.add(RegisterRpc(pool, clock, people), register_pb2_grpc.add_RegisterServiceServicer_to_server)
+    server.add(
+        PassRpc(pool, clock, issuing, parts.issuer, card_number), pass_pb2_grpc.add_PassServiceServicer_to_server
+    )
+    server.add(KeyRpc(ring, clock), keys_pb2_grpc.add_KeyServiceServicer_to_server)
+    for servicer, add in parts.servicers:
+        server.add(servicer, add)
     service.server(server)
     service.check("store", lambda: _answers(pool))
     service.check("day keys", lambda: bool(vault.day_key(local_day(clock.now()))))
     service.check("signing keys", lambda: ring.complete)
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What the servicers are made of."""
-
-    settings: QuarantineSettings
-    clock: Clock
-    pool: asyncpg.Pool
-    vault: KeyVault
-    ring: KeyRing
-    signer: Signer
-    people: PersonKeys
-    sealer: Sealer
-    issuer: Issuer
-    imposer: Imposer
-    relay: Relay
-    card_secret: bytes
-
-
-def _serve(server: Server, parts: Parts, seal: Callable[[], bytes]) -> None:
-    """Every service of the contract, each with what it needs."""
-    pool, clock, told = parts.pool, parts.clock, parts.relay.wake
-    issuing = Issuing(pool, clock, PassMaker(parts.vault, parts.ring))
-    approving = Approving(parts.vault, parts.sealer, seal)
-    deciding = Deciding(parts.sealer, parts.issuer)
-    server.add(RegisterRpc(pool, clock, parts.people), register_pb2_grpc.add_RegisterServiceServicer_to_server)
-    server.add(
-        PassRpc(pool, clock, issuing, parts.issuer, parts.card_secret), pass_pb2_grpc.add_PassServiceServicer_to_server
-    )
-    server.add(KeyRpc(parts.ring, clock), keys_pb2_grpc.add_KeyServiceServicer_to_server)
-    server.add(PolicyRpc(pool, clock), policy_pb2_grpc.add_PolicyServiceServicer_to_server)
-    server.add(
-        CaseRpc(pool, clock, approving, published=told, confirmed=parts.imposer.wake),
-        case_pb2_grpc.add_CaseServiceServicer_to_server,
-    )
-    server.add(ContactRpc(pool, clock, parts.sealer), contact_pb2_grpc.add_ContactServiceServicer_to_server)
-    server.add(
-        RestrictionRpc(pool, clock, deciding, parts.sealer, parts.signer, published=told),
-        restriction_pb2_grpc.add_RestrictionServiceServicer_to_server,
-    )
-    server.add(DaySetRpc(pool, clock), day_set_pb2_grpc.add_DaySetServiceServicer_to_server)
-    server.add(DrillRpc(pool, clock, parts.issuer, told), drill_pb2_grpc.add_DrillServiceServicer_to_server)
-
-
-def _consume(
-    settings: QuarantineSettings, clock: Clock, service: Service, pool: asyncpg.Pool, bus: Bus, exposures: Exposures
-) -> None:
-    around = resuming(settings.event_trace_key, "quarantine-exposures")
-    for subscription in exposures.subscriptions(around=around):
-        consumer = Consumer(pool, bus, subscription, clock)
-        service.task(subscription.durable, consumer.run)
 
 
 async def _connected(settings: QuarantineSettings) -> asyncpg.Pool:
@@ -204,19 +131,11 @@ async def _connected(settings: QuarantineSettings) -> asyncpg.Pool:
             await asyncio.sleep(0.5)
 
 
-async def _signing_keys(
-    settings: QuarantineSettings,
-    clock: Clock,
-    pool: asyncpg.Pool,
-    vault: KeyVault,
-    ring: KeyRing,
-    seal: Callable[[], bytes],
-) -> Signer:
-    """Make the first keys if there are none, take over the list; who signs the log."""
+async def _first_keys(
+    settings: QuarantineSettings, clock: Clock, pool: asyncpg.Pool, vault: KeyVault, seal: Callable[[], bytes]
+) -> None:
     async with pool.acquire() as conn, conn.transaction():
         await changing.ensure(conn, vault, settings.log_origin, clock.now(), seal)
-    await _load(pool, ring)
-    return ring.log_signer(clock.now())
 
 
 async def _load(pool: asyncpg.Pool, ring: KeyRing) -> None:

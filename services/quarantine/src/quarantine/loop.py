@@ -27,6 +27,7 @@ from quarantine.daysets import keeping
 from quarantine.daysets.issue import HOLD_BACK, Issuer
 from quarantine.daysets.rpc import DaySetRpc
 from quarantine.drills.rpc import DrillRpc
+from quarantine.people.details import KEK
 from quarantine.policy.rpc import PolicyRpc
 from quarantine.restrictions.deciding import Deciding
 from quarantine.restrictions.impose import Imposer
@@ -35,9 +36,7 @@ from quarantine.restrictions.sealing import Sealer
 
 STREAM: Final = StreamSpec("QUARANTINE", ("lilitong.quarantine.>",))
 LOG_KEY: Final = "log"
-"""Name of the log's signing key in the vault."""
-KEK: Final = "people-kek"
-"""Name of the secret that wraps people's data keys."""
+"""Name of the log's signing key in the vault, where nobody names another."""
 APPROVERS: Final = "approver-names"
 
 
@@ -68,6 +67,7 @@ def build(
     vault: KeyVault,
     *,
     log_name: str,
+    log_key: str = LOG_KEY,
     card_number: Callable[[UUID], bytes],
     published: Callable[[], None],
     seal: Callable[[], bytes],
@@ -75,10 +75,11 @@ def build(
 ) -> Loop:
     """Wire the loop's part of the service.
 
-    `log_name` is the log's origin in signed notes. `card_number` gives a paper card's 16-byte number. `published` is the
-    relay's `wake`; `seal` the encrypted trace context of an event. `hold_back` bounds how long changes to coming days wait.
+    `log_name` is the log's origin in signed notes, `log_key` the vault's name of the key that signs them. `card_number`
+    gives a paper card's 16-byte number. `published` is the relay's `wake`; `seal` the encrypted trace context of an event.
+    `hold_back` bounds how long changes to coming days wait.
     """
-    signer = Signer(log_name, vault.ed25519_key(LOG_KEY))
+    signer = Signer(log_name, vault.ed25519_key(log_key))
     sealer = Sealer(vault.secret(KEK), vault.secret(APPROVERS))
     issuer = Issuer(vault, signer, card_number, seal=seal, hold_back=hold_back)
     imposer = Imposer(pool, sealer, issuer, clock, published=published)

@@ -1,6 +1,6 @@
 """PassService."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from hashlib import sha256
 from typing import Any
@@ -24,18 +24,24 @@ from quarantine.daysets.issue import Issuer
 from quarantine.issuing import store
 from quarantine.issuing.issue import Issuing, Passes, Request
 from quarantine.issuing.model import Holder, Order
-from quarantine.people import cards
 from quarantine.requests import Writes
 
 
 class PassRpc(PassServiceServicer):
-    """`lists` are told of cards, `card_secret` is what their numbers follow from."""
+    """`lists` are told of cards, `card_number` gives a card's 16 bytes."""
 
-    def __init__(self, pool: asyncpg.Pool, clock: Clock, issuing: Issuing, lists: Issuer, card_secret: bytes) -> None:
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        clock: Clock,
+        issuing: Issuing,
+        lists: Issuer,
+        card_number: Callable[[UUID], bytes],
+    ) -> None:
         self._clock = clock
         self._issuing = issuing
         self._lists = lists
-        self._card_secret = card_secret
+        self._card_number = card_number
         self._writes = Writes(pool, clock)
 
     @allow(roles={"app_backend"}, area=RESOURCE)
@@ -76,7 +82,7 @@ class PassRpc(PassServiceServicer):
 
         # The remembered answer is empty: the card's number follows from its id and must not lie in a table.
         await self._writes.once("IssuePaperCard", request, Empty, act, authorise=authorise)
-        return pb.IssuePaperCardResponse(card=card_text(cards.number(self._card_secret, card_id)))
+        return pb.IssuePaperCardResponse(card=card_text(self._card_number(card_id)))
 
     @allow(roles={"grid_worker", "volunteer", "registrar"}, area=RESOURCE)
     async def RevokePaperCard(self, request: pb.RevokePaperCardRequest, context: Any) -> pb.RevokePaperCardResponse:  # noqa: ARG002

@@ -8,10 +8,8 @@ from typing import Final
 import structlog
 from chassis.pool import Connection
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from daysets.trust import Key, Use
-from ledger.note import Signer
 from passes.cose import KID_BYTES, kid_of
 from passes.vault import KeyVault
 
@@ -85,11 +83,10 @@ class KeyRing:
             self._private[name] = self._vault.signing_key(name)
         return self._private[name], key.kid
 
-    def log_signer(self, at: datetime) -> Signer:
-        """Who signs the log's checkpoints. Raises `NoSigningKeyError`."""
+    def log(self, at: datetime) -> tuple[str, str]:
+        """(origin, the vault's name of the key) by which the log's checkpoints are signed. Raises `NoSigningKeyError`."""
         key = self._signing(Use.LOG, at)
-        private: Ed25519PrivateKey = self._vault.ed25519_key(vault_name(key.use, key.version))
-        return Signer(key.origin, private)
+        return key.origin, vault_name(key.use, key.version)
 
     def _signing(self, use: Use, at: datetime) -> SigningKey:
         key = signing(self._keys, use, at)

@@ -8,6 +8,8 @@ from uuid import UUID
 import cbor2
 from passes import sealing
 
+KEK: Final = "people-kek"
+"""The vault's name of the secret that wraps people's data keys."""
 _COLUMN: Final = b"details"
 _DRILL: Final = b"lilitong/drill-index/1\x00"
 _REQUEST: Final = b"lilitong/registration/1\x00"
@@ -89,7 +91,3 @@ class PersonKeys:
     def digest(self, request: bytes) -> bytes:
         """32 bytes by which a repeated request is known, and from which its content cannot be guessed."""
         return hmac.digest(self._digests, _REQUEST + request, "sha256")
-
-
-KEK: Final = "person-keys"
-"""The vault's name of the key-encryption key."""
