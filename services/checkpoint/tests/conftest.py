@@ -2,9 +2,10 @@
 """The service in the test's own process, on a real Postgres and NATS; only quarantine is a stub."""
 
 import asyncio
+import base64
 import json
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -17,11 +18,14 @@ import asyncpg
 import grpc
 import nats
 import pytest
-from chassis.clock import Clock, local_day
+import pytest_asyncio
+from chassis import migrate
+from chassis.clock import Clock, ManualClock, local_day
 from chassis.events import Event
 from chassis.rpc.status import from_rpc_error
 from chassis.run import Service
 from checkpoint.app import build
+from checkpoint.schema import migration_dirs
 from checkpoint.settings import CheckpointSettings
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -30,6 +34,7 @@ from daysets import wire as daysets_wire
 from daysets.segment import Entry, Segment
 from daysets.testing import MemoryLog
 from daysets.trust import Key, Use, to_messages
+from devstack import nats as nats_server
 from joserfc import jwt
 from joserfc.jwk import ECKey
 from lilitong.checkpoint.v1 import post_pb2, scan_pb2
@@ -45,6 +50,8 @@ from passes import cose, device, presentation
 from passes.days import bounds, day_number
 from passes.pass_token import Pass, issue
 
+ROOT = Path(__file__).parents[3]
+NOON = datetime(2022, 3, 10, 4, 0, tzinfo=UTC)
 AREA = "141102001"
 ISSUER, AUDIENCE = "urn:lilitong:test", "lilitong"
 ALWAYS = datetime(2020, 1, 1, tzinfo=UTC), datetime(2040, 1, 1, tzinfo=UTC)
@@ -69,6 +76,7 @@ class Quarantine(DaySetServiceServicer, KeyServiceServicer):
         self.issuer, self.drill_issuer = generate_private_key(SECP256R1()), generate_private_key(SECP256R1())
         self.phone = generate_private_key(SECP256R1())
         self.segments: list[Segment] = []
+        self.numbers: dict[tuple[date, str], int] = {}
         log_key = Ed25519PublicKey.from_public_bytes(self.log.signer.verifier.public_key)
         self.keys = [
             self._key(self.issuer.public_key(), Use.PASS, b"real-key"),
@@ -86,6 +94,11 @@ class Quarantine(DaySetServiceServicer, KeyServiceServicer):
         )
         self.segments.append(segment)
         return segment
+
+    def change(self, entries: list[Entry], day: date, drill_id: str = "", **more: Any) -> Segment:
+        """The next segment after that day's base."""
+        self.numbers[day, drill_id] = number = self.numbers.get((day, drill_id), 1) + 1
+        return self.log.segment(number, entries, day=day, drill_id=drill_id, **more)
 
     def show(
         self,
@@ -202,6 +215,11 @@ class World:
     services: list[tuple[Service, asyncio.Task[int]]] = field(default_factory=list)
     channel: Any = None
 
+    # Test modules cannot import a conftest: what they need of it hangs here.
+    call = staticmethod(call)
+    until = staticmethod(until)
+    offline = staticmethod(offline)
+
     async def start(self, clock: Clock | None = None) -> int:
         service = Service("checkpoint", drain_seconds=2)
         task = asyncio.create_task(service.serve(build(self.settings, clock or self.clock)))
@@ -209,6 +227,16 @@ class World:
         await until(lambda: service.ready or task.done())
         assert not task.done()
         return service.ports[0]
+
+    async def reset(self) -> None:
+        self.clock.set(NOON)
+        for table in ("search_passages", "searches", "passages", "anonymous_passages", "outbox", "requests"):
+            await self.sql.execute(f"DELETE FROM {table}")
+        await self.sql.execute("DELETE FROM devices")
+        await self.sql.execute("DELETE FROM posts")
+        if await self.sql.execute("DELETE FROM scan_policies WHERE version > 1") != "DELETE 0":
+            await self.sql.execute("UPDATE reference_version SET version = version + 1")
+            await asyncio.sleep(1.2)
 
     async def stop(self) -> None:
         for service, task in self.services:
@@ -301,65 +329,101 @@ class World:
         return await until(lambda: self.found(search_id))
 
 
-MakeWorld = Callable[..., Awaitable[World]]
+@dataclass
+class Surroundings:
+    """Where a world gets its servers from, and what it has to end."""
+
+    postgres: Any
+    nats_url: str
+    folder: Path
+    stack: AsyncExitStack
+
+    async def open(self, clock: Any, *, database: str | None = None, ready: bool = True) -> World:
+        """A service with its surroundings; `ready=False` leaves starting it to the test. `database`: a migrated one."""
+        quarantine = Quarantine()
+        today = local_day(clock.now())
+        for day in (today - timedelta(days=1), today, today + timedelta(days=1)):
+            quarantine.base(day)
+        server = grpc.aio.server()
+        add_DaySetServiceServicer_to_server(quarantine, server)
+        add_KeyServiceServicer_to_server(quarantine, server)
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        self.stack.push_async_callback(server.stop, None)
+        url, admin = await self._database(database)
+        bus = await nats.connect(self.nats_url)
+        self.stack.push_async_callback(bus.close)
+        await bus.jetstream().add_stream(StreamConfig(name="QUARANTINE", subjects=["lilitong.quarantine.>"]))
+        signing = ECKey.generate_key("P-256", {"kid": "test-key", "alg": "ES256", "use": "sig"})
+        jwks, token = self.folder / "jwks.json", self.folder / "workload"
+        jwks.write_text(json.dumps({"keys": [signing.as_dict(private=False)]}))
+        token.write_text("workload-token")
+        settings = CheckpointSettings(
+            listen="127.0.0.1:0",
+            jwks=str(jwks),
+            issuer=ISSUER,
+            audience=AUDIENCE,
+            database_url=url,
+            nats_url=self.nats_url,
+            event_trace_key=base64.b64encode(b"k" * 32).decode(),
+            quarantine=f"127.0.0.1:{port}",
+            workload_token_file=token,
+        )
+        sql = await asyncpg.connect(admin, server_settings={"search_path": "checkpoint"})
+        self.stack.push_async_callback(sql.close, timeout=2)
+        world = World(clock, quarantine, settings, signing, bus, sql)
+        self.stack.push_async_callback(world.stop)
+        if ready:
+            world.channel = grpc.aio.insecure_channel(f"127.0.0.1:{await world.start()}")
+            self.stack.push_async_callback(world.channel.close)
+        return world
+
+    async def _database(self, name: str | None) -> tuple[str, str]:
+        """(as the service, as a superuser)"""
+        admin = self.postgres.admin_url
+        owner = "checkpoint_owner"
+        if name is None:
+            name = f"test_{uuid4().hex[:12]}"
+            await migrate.prepare(admin, name, {"checkpoint": "test"})
+            url = migrate.with_user(migrate.with_database(admin, name), owner, "test")
+            await asyncio.to_thread(migrate.migrate, url, "checkpoint", migration_dirs(ROOT))
+            self.stack.push_async_callback(self._drop, name)
+        whole = migrate.with_database(admin, name)
+        return migrate.with_user(whole, "checkpoint", "test"), whole
+
+    async def _drop(self, name: str) -> None:
+        admin = await asyncpg.connect(self.postgres.admin_url)
+        await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+        await admin.close()
 
 
 @pytest.fixture
-async def make_world(
-    make_service_database: Any, fresh_nats: Any, tmp_path: Path, clock: Any
-) -> AsyncIterator[MakeWorld]:
-    """`await make_world()` → a service that is ready; `ready=False` leaves starting it to the test."""
+async def surroundings(postgres_server: Any, fresh_nats: Any, tmp_path: Path) -> AsyncIterator[Surroundings]:
     async with AsyncExitStack() as stack:
-
-        async def make(*, postgres_url: str | None = None, use_clock: Any = None, ready: bool = True) -> World:
-            now = use_clock or clock
-            quarantine = Quarantine()
-            today = local_day(now.now())
-            for day in (today - timedelta(days=1), today, today + timedelta(days=1)):
-                quarantine.base(day)
-            server = grpc.aio.server()
-            add_DaySetServiceServicer_to_server(quarantine, server)
-            add_KeyServiceServicer_to_server(quarantine, server)
-            port = server.add_insecure_port("127.0.0.1:0")
-            await server.start()
-            stack.push_async_callback(server.stop, None)
-
-            if postgres_url is None:
-                database = await make_service_database("checkpoint")
-                url, admin = database.url("checkpoint"), database.superuser_url()
-            else:
-                url = admin = postgres_url
-            bus = await nats.connect(fresh_nats.url)
-            stack.push_async_callback(bus.close)
-            await bus.jetstream().add_stream(StreamConfig(name="QUARANTINE", subjects=["lilitong.quarantine.>"]))
-            signing = ECKey.generate_key("P-256", {"kid": "test-key", "alg": "ES256", "use": "sig"})
-            jwks = tmp_path / "jwks.json"
-            jwks.write_text(json.dumps({"keys": [signing.as_dict(private=False)]}))
-            token = tmp_path / "workload"
-            token.write_text("workload-token")
-            settings = CheckpointSettings(
-                listen="127.0.0.1:0",
-                jwks=str(jwks),
-                issuer=ISSUER,
-                audience=AUDIENCE,
-                database_url=url,
-                nats_url=fresh_nats.url,
-                event_trace_key=b"k" * 32,
-                quarantine=f"127.0.0.1:{port}",
-                workload_token_file=token,
-            )
-            sql = await asyncpg.connect(admin, server_settings={"search_path": "checkpoint"})
-            stack.push_async_callback(sql.close, timeout=2)
-            world = World(now, quarantine, settings, signing, bus, sql)
-            stack.push_async_callback(world.stop)
-            if ready:
-                world.channel = grpc.aio.insecure_channel(f"127.0.0.1:{await world.start()}")
-                stack.push_async_callback(world.channel.close)
-            return world
-
-        yield make
+        yield Surroundings(postgres_server, fresh_nats.url, tmp_path, stack)
 
 
 @pytest.fixture
-async def world(make_world: MakeWorld) -> World:
-    return await make_world()
+async def own_world(surroundings: Surroundings, make_service_database: Any, clock: Any) -> World:
+    """A service of this test's own, for what changes more than rows."""
+    return await surroundings.open(clock, database=(await make_service_database("checkpoint")).name)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_world(
+    postgres_server: Any, state_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[World]:
+    server = nats_server.start(state_dir / f"nats-{uuid4().hex[:8]}")
+    try:
+        async with AsyncExitStack() as stack:
+            around = Surroundings(postgres_server, server.url, tmp_path_factory.mktemp("checkpoint"), stack)
+            yield await around.open(ManualClock(NOON))
+    finally:
+        server.stop()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def world(shared_world: World) -> World:
+    """One service for the whole module, with empty tables and the clock at noon for each test."""
+    await shared_world.reset()
+    return shared_world

@@ -1,4 +1,4 @@
-# ruff: noqa: N802, ARG002 - methods are named and called as the contract has it
+# ruff: noqa: ARG002 - methods are named and called as the contract has it
 """PostService: register posts, bind scanners to them, withdraw scanners."""
 
 import base64
