@@ -152,7 +152,10 @@ async def make_service_database(
             templates[key] = template
         name = f"test_{uuid.uuid4().hex[:12]}"
         await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{templates[key]}" STRATEGY FILE_COPY')
-        for schema in wanted:  # rights on a database are not copied with it
+        await admin.execute(
+            f'REVOKE ALL ON DATABASE "{name}" FROM PUBLIC'
+        )  # rights on a database are not copied with it
+        for schema in wanted:
             await admin.execute(f'GRANT CONNECT ON DATABASE "{name}" TO "{schema}", "{schema}_owner"')
         made.append(name)
         return Database(name, postgres_server.admin_url)

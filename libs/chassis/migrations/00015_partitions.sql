@@ -26,7 +26,8 @@ BEGIN
         partition := parent || '_' || to_char(wanted, 'YYYYMMDD');
         IF to_regclass(quote_ident(partition)) IS NULL THEN
             -- Made apart and attached: attaching does not block those who read and write other days.
-            EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', partition, parent);
+            EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED)',
+                           partition, parent);
             EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
                            parent, partition, wanted, wanted + 1);
             made := made + 1;
@@ -36,7 +37,10 @@ BEGIN
 END $$;
 
 CREATE FUNCTION drop_day_partitions(parent text, before date) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+-- Dropping locks the parent. Waiting long behind a slow reader would make everybody else wait behind us: we give up soon
+-- and are called again.
+SET lock_timeout = '2s' AS $$
 DECLARE
     partition text;
     dropped integer := 0;
@@ -44,6 +48,7 @@ BEGIN
     IF NOT EXISTS (SELECT FROM day_partitioned d WHERE d.parent = drop_day_partitions.parent) THEN
         RAISE EXCEPTION '% is not partitioned by day', parent USING ERRCODE = 'invalid_parameter_value';
     END IF;
+    PERFORM pg_advisory_xact_lock(hashtext(current_schema() || '.' || parent));
     FOR partition IN
         SELECT child.relname FROM pg_inherits
         JOIN pg_class child ON child.oid = inhrelid
@@ -62,6 +67,9 @@ REVOKE ALL ON FUNCTION drop_day_partitions(text, date) FROM PUBLIC;
 
 DO $$
 BEGIN
+    -- Temporary tables last: nobody may put one of his own in front of ours while the owner's rights are in use.
+    EXECUTE format('ALTER FUNCTION ensure_day_partitions(text, date, date) SET search_path = %I, pg_temp', current_schema());
+    EXECUTE format('ALTER FUNCTION drop_day_partitions(text, date) SET search_path = %I, pg_temp', current_schema());
     EXECUTE format('GRANT SELECT ON day_partitioned TO %I', current_schema());
     EXECUTE format('GRANT EXECUTE ON FUNCTION ensure_day_partitions(text, date, date) TO %I', current_schema());
     EXECUTE format('GRANT EXECUTE ON FUNCTION drop_day_partitions(text, date) TO %I', current_schema());

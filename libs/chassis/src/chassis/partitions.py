@@ -26,10 +26,18 @@ async def drop(connection: Connection, before: date) -> int:
 async def maintain(
     pool: asyncpg.Pool, clock: Clock, *, keep_days: int = KEEP_DAYS, ahead_days: int = AHEAD_DAYS
 ) -> None:
-    """Keeps `keep_days` full days plus today and `ahead_days` ahead. Runs at start and from the sweep; repeats do nothing."""
+    """Keeps `keep_days` full days plus today and `ahead_days` ahead. Runs at start and from the sweep; repeats do nothing.
+
+    Each table is worked on in a transaction of its own, so that no lock is held longer than one table takes. Days are made before
+    any are dropped: a table that is too busy to drop from (`asyncpg.LockNotAvailableError`) must not stop tomorrow's writes.
+    """
     today = local_day(clock.now())
+    first, last = today - timedelta(days=keep_days), today + timedelta(days=ahead_days)
     async with pool.acquire() as connection:
-        async with connection.transaction():
-            await ensure(connection, today - timedelta(days=keep_days), today + timedelta(days=ahead_days))
-        async with connection.transaction():
-            await drop(connection, today - timedelta(days=keep_days))
+        parents = [
+            row["parent"] for row in await connection.fetch("SELECT parent FROM day_partitioned ORDER BY parent")
+        ]
+        for parent in parents:
+            await connection.execute("SELECT ensure_day_partitions($1, $2, $3)", parent, first, last)
+        for parent in parents:
+            await connection.execute("SELECT drop_day_partitions($1, $2)", parent, first)

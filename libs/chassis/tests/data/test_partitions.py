@@ -1,24 +1,108 @@
-from datetime import date
+import asyncio
+from datetime import date, timedelta
 
 import asyncpg
 import pytest
 from chassis import partitions
-from chassis import pool as pools
 
 pytestmark = [pytest.mark.connected, pytest.mark.feature("X5")]
+TODAY = date(2022, 3, 10)
 
 
-async def test_the_login_role_makes_and_drops_days_it_does_not_own(make_service_database, clock):
-    database = await make_service_database("chassis")
-    pool = await pools.create(database.url("chassis"), application_name="test")
+async def days_of(pool, parent):
+    statement = """SELECT right(child.relname, 8) FROM pg_inherits JOIN pg_class child ON child.oid = inhrelid
+                   WHERE inhparent = to_regclass($1) ORDER BY 1"""
+    return [row[0] for row in await pool.fetch(statement, parent)]
+
+
+@pytest.fixture
+async def owner(database):
+    connection = await asyncpg.connect(database.owner_url("chassis"))
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def sightings(owner):
+    """A day-partitioned table with what services' tables have: a check, an index, a generated column."""
+    await owner.execute("""
+        CREATE TABLE sightings (
+            day date NOT NULL, tag bytea NOT NULL, size int GENERATED ALWAYS AS (octet_length(tag)) STORED,
+            CONSTRAINT sightings_tag_check CHECK (octet_length(tag) = 16),
+            CONSTRAINT sightings_pkey PRIMARY KEY (day, tag)
+        ) PARTITION BY RANGE (day);
+        INSERT INTO day_partitioned (parent) VALUES ('sightings');
+        GRANT SELECT, INSERT ON sightings TO chassis;
+    """)
+
+
+async def test_fourteen_full_days_and_today_are_kept_and_eight_are_ahead(pool, clock, sightings):
+    await partitions.maintain(pool, clock)
+    wanted = [(TODAY + timedelta(days=n)).strftime("%Y%m%d") for n in range(-14, 9)]
+    assert await days_of(pool, "sightings") == wanted
+    clock.advance(timedelta(days=1))
+    await partitions.maintain(pool, clock)
+    assert await days_of(pool, "sightings") == [*wanted[1:], "20220319"]
+
+
+async def test_the_login_role_writes_through_the_parent_under_its_constraints(pool, clock, sightings):
+    await partitions.maintain(pool, clock)
+    await pool.execute("INSERT INTO sightings (day, tag) VALUES ($1, $2)", TODAY, bytes(16))
+    assert await pool.fetchval("SELECT size FROM sightings") == 16
+    with pytest.raises(asyncpg.CheckViolationError):
+        await pool.execute("INSERT INTO sightings (day, tag) VALUES ($1, $2)", TODAY, b"short")
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await pool.execute("INSERT INTO sightings (day, tag) VALUES ($1, $2)", TODAY, bytes(16))
+    with pytest.raises(asyncpg.CheckViolationError):  # no partition for that day
+        await pool.execute("INSERT INTO sightings (day, tag) VALUES ($1, $2)", TODAY - timedelta(days=15), bytes(16))
+
+
+async def test_the_login_role_makes_and_drops_only_days_of_listed_tables(pool, clock):
     await partitions.maintain(pool, clock)
     async with pool.acquire() as connection:
-        again = await partitions.ensure(connection, date(2022, 3, 1), date(2022, 3, 10))
-        with pytest.raises(asyncpg.InvalidParameterValueError):
-            await connection.execute("SELECT ensure_day_partitions('requests', '2022-03-01', '2022-03-02')")
-        with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await connection.execute("DROP TABLE outbox_20220310")
-        assert again == 0
+        assert await partitions.ensure(connection, date(2022, 3, 1), TODAY) == 0
+        for statement in (
+            "SELECT ensure_day_partitions('requests', '2022-03-01', '2022-03-02')",
+            "SELECT drop_day_partitions('requests', '2022-03-01')",
+            "SELECT ensure_day_partitions('outbox', '2022-03-01', '2032-03-02')",
+        ):
+            with pytest.raises(asyncpg.InvalidParameterValueError):
+                await connection.execute(statement)
+        for statement in (
+            "DROP TABLE outbox_20220310",
+            "INSERT INTO day_partitioned (parent) VALUES ('requests')",
+            "CREATE TABLE mine (n int)",
+            "CREATE TEMPORARY TABLE day_partitioned (parent text)",
+        ):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute(statement)
         assert await partitions.drop(connection, date(2022, 3, 1)) > 0
         assert await connection.fetchval("SELECT to_regclass('outbox_20220228')") is None
-    await pools.close(pool)
+
+
+async def test_replicas_that_maintain_at_once_do_not_fail_each_other(pool, clock):
+    await asyncio.gather(*(partitions.maintain(pool, clock) for _ in range(6)))
+    clock.advance(timedelta(days=5))
+    await asyncio.gather(*(partitions.maintain(pool, clock) for _ in range(6)))
+    days = await days_of(pool, "outbox")
+    assert (days[0], days[-1], len(days)) == ("20220301", "20220323", 23)
+
+
+async def test_a_slow_reader_delays_the_drop_but_not_tomorrows_partition(pool, clock, owner):
+    await partitions.maintain(pool, clock)
+    clock.advance(timedelta(days=1))
+    async with owner.transaction():
+        await owner.execute("SELECT 1 FROM outbox_20220224")
+        with pytest.raises(asyncpg.LockNotAvailableError):
+            await asyncio.wait_for(partitions.maintain(pool, clock), 4)  # sooner than the pool's own limit of 5 s
+        assert (await days_of(pool, "outbox"))[-1] == "20220319"
+    await partitions.maintain(pool, clock)
+    assert (await days_of(pool, "outbox"))[0] == "20220225"
+
+
+async def test_writers_of_today_are_not_held_up_while_days_are_made(pool, clock, owner, sightings):
+    await partitions.maintain(pool, clock)
+    async with owner.transaction():
+        await owner.execute("SELECT ensure_day_partitions('sightings', '2022-03-10', '2022-04-10')")
+        insert = pool.execute("INSERT INTO sightings (day, tag) VALUES ($1, $2)", TODAY, bytes(16))
+        assert await asyncio.wait_for(insert, 2) == "INSERT 0 1"
