@@ -57,7 +57,7 @@ class OffsetFileClock:
     def now(self) -> datetime:
         if (mark := time.monotonic()) - self._read_at >= REREAD_SECONDS:
             self._read_at = mark
-            with contextlib.suppress(OSError, ValueError, KeyError):
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError, OverflowError):
                 self._offset = timedelta(seconds=float(json.loads(self._path.read_text())["offset_seconds"]))
         return datetime.now(UTC) + self._offset
 
