@@ -12,13 +12,12 @@ from chassis.pool import Connection
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
-# What the data of one item can cause; such a batch is split until the culprit stands alone. A value that cannot be sent at all
-# is refused by the driver (InterfaceError and ValueError at once); two items on one row are a cardinality violation.
+# What the data of one item can cause; such a batch is split until the culprit stands alone. DataError covers values that the
+# driver itself refuses to send; two items on one row are a cardinality violation.
 DATA_ERRORS = (
     asyncpg.DataError,
     asyncpg.IntegrityConstraintViolationError,
     asyncpg.CardinalityViolationError,
-    ValueError,
 )
 
 

@@ -79,7 +79,7 @@ async def test_draining_waits_for_what_is_under_way(numbers):
 async def test_a_value_that_the_driver_refuses_reaches_its_culprit_alone(numbers):
     commit = GroupCommit(numbers, Writer())
     answers = await asyncio.gather(*(commit.submit(2**40 if n == 5 else n) for n in range(20)), return_exceptions=True)
-    assert isinstance(answers[5], asyncpg.DataError | ValueError)
+    assert isinstance(answers[5], asyncpg.DataError)
     assert [n for n in range(20) if n != 5] == await stored(numbers)
 
 
