@@ -42,7 +42,7 @@ class CaseRpc(CaseServiceServicer):
         self._writes = Writes(pool, clock)
 
     @allow(roles={"tracer"}, area=RESOURCE)
-    async def OpenCase(self, request: pb.OpenCaseRequest, context: Any) -> pb.OpenCaseResponse:  # noqa: ARG002, N802
+    async def OpenCase(self, request: pb.OpenCaseRequest, context: Any) -> pb.OpenCaseResponse:  # noqa: ARG002
         caller, resident_id = current_caller().subject, UUID(request.resident_id)
 
         async def act(conn: Db) -> pb.OpenCaseResponse:
@@ -71,7 +71,7 @@ class CaseRpc(CaseServiceServicer):
         return await self._writes.once("OpenCase", request, pb.OpenCaseResponse, act, authorise=authorise)
 
     @allow(roles={"laboratory"}, area=RESOURCE)
-    async def RecordLabResult(self, request: pb.RecordLabResultRequest, context: Any) -> pb.RecordLabResultResponse:  # noqa: ARG002, N802
+    async def RecordLabResult(self, request: pb.RecordLabResultRequest, context: Any) -> pb.RecordLabResultResponse:  # noqa: ARG002
         caller, resident_id = current_caller().subject, UUID(request.resident_id)
 
         async def act(conn: Db) -> pb.RecordLabResultResponse:
@@ -94,7 +94,7 @@ class CaseRpc(CaseServiceServicer):
         return await self._writes.once("RecordLabResult", request, pb.RecordLabResultResponse, act, authorise=authorise)
 
     @allow(roles={"approver"}, area=RESOURCE)
-    async def ApproveCase(self, request: pb.ApproveCaseRequest, context: Any) -> pb.ApproveCaseResponse:  # noqa: ARG002, N802
+    async def ApproveCase(self, request: pb.ApproveCaseRequest, context: Any) -> pb.ApproveCaseResponse:  # noqa: ARG002
         caller, case_id = current_caller().subject, UUID(request.case_id)
 
         async def act(conn: Db) -> pb.ApproveCaseResponse:
@@ -114,7 +114,7 @@ class CaseRpc(CaseServiceServicer):
         return answer
 
     @allow(roles={"approver", "command"}, area=RESOURCE)
-    async def GetCaseImpact(self, request: pb.GetCaseImpactRequest, context: Any) -> pb.GetCaseImpactResponse:  # noqa: ARG002, N802
+    async def GetCaseImpact(self, request: pb.GetCaseImpactRequest, context: Any) -> pb.GetCaseImpactResponse:  # noqa: ARG002
         async with self._pool.acquire() as conn:
             case = await _authorised(conn, UUID(request.case_id))
             impact = await store.impact(conn, case.case_id, self._clock.now())
@@ -122,13 +122,13 @@ class CaseRpc(CaseServiceServicer):
         return _impact(impact, third=policy is not None and impact.needs_third(policy.draft.rules))
 
     @allow(roles={"tracer", "approver", "command"}, area=RESOURCE)
-    async def GetCase(self, request: pb.GetCaseRequest, context: Any) -> pb.GetCaseResponse:  # noqa: ARG002, N802
+    async def GetCase(self, request: pb.GetCaseRequest, context: Any) -> pb.GetCaseResponse:  # noqa: ARG002
         async with self._pool.acquire() as conn:
             case = await _authorised(conn, UUID(request.case_id))
         return pb.GetCaseResponse(case=encode(case))
 
     @allow(roles={"tracer", "approver", "command"}, area="area")
-    async def ListCases(self, request: pb.ListCasesRequest, context: Any) -> pb.ListCasesResponse:  # noqa: ARG002, N802
+    async def ListCases(self, request: pb.ListCasesRequest, context: Any) -> pb.ListCasesResponse:  # noqa: ARG002
         size, after = request.page_size or 50, paging.decode(request.page_token)
         async with self._pool.acquire() as conn:
             cases = await store.page(conn, request.area, after, size + 1)
@@ -136,7 +136,7 @@ class CaseRpc(CaseServiceServicer):
         return pb.ListCasesResponse(cases=[encode(case) for case in cases[:size]], next_page_token=token)
 
     @allow(roles={"approver"}, area=RESOURCE)
-    async def CloseCase(self, request: pb.CloseCaseRequest, context: Any) -> pb.CloseCaseResponse:  # noqa: ARG002, N802
+    async def CloseCase(self, request: pb.CloseCaseRequest, context: Any) -> pb.CloseCaseResponse:  # noqa: ARG002
         caller, case_id = current_caller().subject, UUID(request.case_id)
 
         async def act(conn: Db) -> pb.CloseCaseResponse:

@@ -13,7 +13,6 @@ from uuid import UUID
 import ledger.store as log
 from chassis.events import Event, publish
 from daysets import wire
-from daysets.decoys import pad
 from daysets.segment import NO_CARD, Draft, Entry, build
 from ledger.note import Signer
 from ledger.store import Db
@@ -24,15 +23,16 @@ from passes.vault import KeyVault
 
 from quarantine.daysets import store
 from quarantine.daysets.model import (
-    PADDING,
     PART_RECORDS,
     Changes,
     Head,
     Listed,
     coming_days,
     difference,
+    lift_decoys,
     live_days,
     pad_cards,
+    padded,
     parts,
     parts_needed,
 )
@@ -110,7 +110,7 @@ class Issuer:
         if not changes and not cards:
             return
         await self._note(conn, head, changes)
-        entries = self._entries(head.day, changes.listed) + self._entries(head.day, changes.lifted, lift=True)
+        entries = self._entries(head.day, changes.listed) + await self._lifts(conn, head, changes.lifted)
         count = parts_needed(len(entries), len(cards))
         drafts = [
             build(
@@ -119,7 +119,7 @@ class Issuer:
                 number=head.last_number + offset,
                 base_parts=head.base_parts,
                 drill_id=head.drill_id,
-                entries=pad(some, multiple=PADDING, reason=Reason.CLOSE_CONTACT),
+                entries=padded(some, reason=Reason.CLOSE_CONTACT),
                 cards=pad_cards(some_cards),
             )
             for offset, (some, some_cards) in enumerate(
@@ -128,6 +128,15 @@ class Issuer:
         ]
         grown = head.change_records + len(entries) + len(cards)
         await self._publish(conn, replace(head, last_number=head.last_number + count, change_records=grown), drafts)
+
+    async def _lifts(self, conn: Db, head: Head, lifted: Sequence[Listed]) -> list[Entry]:
+        """Lifts, hidden among lifts of decoys."""
+        if not lifted:
+            return []
+        segments = [wire.decode(data) for data in await store.generation(conn, head)]
+        people = await store.ever_listed(conn, head.day, head.drill_id)
+        real = set(tags_of(self._vault.day_key(head.day), [person.bytes for person in people]))
+        return self._entries(head.day, lifted, lift=True) + lift_decoys(segments, real, len(lifted))
 
     async def _rebase(self, conn: Db, head: Head) -> None:
         """A new generation with everybody who should be on the list. Unchanged entries keep their references."""
@@ -146,7 +155,7 @@ class Issuer:
                 number=number,
                 base_parts=count,
                 drill_id=head.drill_id,
-                entries=pad(some, multiple=PADDING, reason=Reason.CLOSE_CONTACT),
+                entries=padded(some, reason=Reason.CLOSE_CONTACT),
                 cards=pad_cards(some_cards),
             )
             for number, (some, some_cards) in enumerate(

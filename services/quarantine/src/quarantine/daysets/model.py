@@ -2,22 +2,26 @@
 
 import random
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Final, TypeVar
 from uuid import UUID
 
-from daysets.segment import CARD_KEY_SIZE, REF_SIZE, TAG_SIZE
+from daysets.decoys import pad
+from daysets.segment import CARD_KEY_SIZE, ENTRY_SIZE, REF_SIZE, TAG_SIZE, Draft, Entry
 
 LIVE_DAYS: Final = 3
 """Lists are kept for today and the two days after."""
 PART_RECORDS: Final = 15_000
 """People (and cards) in one segment: with padding and proof it stays below what the bus takes in one message."""
 PADDING: Final = 32
+LIFT_GROUP: Final = 8
+"""Lifts come in multiples of this, filled up with decoys that the list already has."""
 MIN_CHANGES: Final = 1_000
 """A list is not started anew for fewer changes than this."""
 
+_LIFT_BIT: Final = 0x80
 _SYSTEM = random.SystemRandom()
 _T = TypeVar("_T")
 
@@ -130,3 +134,34 @@ def pad_cards(cards: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]
     real = list(cards)
     missing = -len(real) % PADDING
     return real + [(secrets.token_bytes(CARD_KEY_SIZE), secrets.token_bytes(TAG_SIZE)) for _ in range(missing)]
+
+
+def lift_decoys(segments: Iterable[Draft], real: Container[bytes], lifts: int) -> list[Entry]:
+    """Lifts of decoys that the list has, as many as it takes to fill a group; fewer when it has no more.
+
+    A lift of a tag that the list does not have would be seen for what it is, and the one tag that it has, lifted today
+    and again on a coming day, would link the two tags of a person. `segments` are those of the list so far, `real` the
+    tags of the people on it.
+    """
+    missing = -lifts % LIFT_GROUP
+    if not missing:
+        return []
+    at_hand: dict[bytes, Entry] = {}
+    for segment in segments:
+        for start in range(0, len(segment.entries), ENTRY_SIZE):
+            record = segment.entries[start : start + ENTRY_SIZE]
+            entry_tag = record[:TAG_SIZE]
+            if entry_tag in real:
+                continue
+            if record[TAG_SIZE] & _LIFT_BIT:
+                at_hand.pop(entry_tag, None)
+            else:
+                at_hand[entry_tag] = Entry.unpack(record)
+    chosen = _SYSTEM.sample(sorted(at_hand), min(missing, len(at_hand)))
+    return [replace(at_hand[entry_tag], end_minute=None, lift=True) for entry_tag in chosen]
+
+
+def padded(entries: Sequence[Entry], *, reason: int) -> list[Entry]:
+    """The entries with decoys up to the next multiple of `PADDING`; decoys are never lifts (see `lift_decoys`)."""
+    lifts = [entry for entry in entries if entry.lift]
+    return lifts + pad([entry for entry in entries if not entry.lift], multiple=PADDING, reason=reason)

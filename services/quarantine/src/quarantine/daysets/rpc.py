@@ -21,7 +21,7 @@ class DaySetRpc(DaySetServiceServicer):
 
     # No area: a list is the district's, and two services need all of it.
     @allow(workloads={"venue", "checkpoint"}, area=NOWHERE)
-    async def ListDaySetSegments(  # noqa: N802
+    async def ListDaySetSegments(
         self,
         request: pb.ListDaySetSegmentsRequest,  # noqa: ARG002
         context: Any,  # noqa: ARG002

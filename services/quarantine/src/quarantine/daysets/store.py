@@ -153,6 +153,25 @@ async def published(conn: Db, first: date, last: date) -> AsyncIterator[bytes]:
         yield row["segment"]
 
 
+async def generation(conn: Db, head: Head) -> list[bytes]:
+    """The segments of the head's generation so far, in order."""
+    rows = await conn.fetch(
+        "SELECT segment FROM day_set_published WHERE day = $1 AND drill_id = $2 AND generation = $3 ORDER BY number",
+        head.day,
+        head.drill_id,
+        head.generation,
+    )
+    return [row["segment"] for row in rows]
+
+
+async def ever_listed(conn: Db, day: date, drill_id: str) -> list[UUID]:
+    """Everybody who was on that list at some time."""
+    rows = await conn.fetch(
+        "SELECT DISTINCT resident_id FROM day_set_entries WHERE day = $1 AND drill_id = $2", day, drill_id
+    )
+    return [row["resident_id"] for row in rows]
+
+
 async def queue(conn: Db, days: Sequence[date], drill_id: str, people: Sequence[UUID], due_at: datetime) -> None:
     """Look at these people's entries of these days again by `due_at`; in the transaction of the decision.
 

@@ -27,7 +27,7 @@ class DrillRpc(DrillServiceServicer):
         self._writes = Writes(pool, clock)
 
     @allow(roles={"command"}, area="area")
-    async def StartDrill(self, request: pb.StartDrillRequest, context: Any) -> pb.StartDrillResponse:  # noqa: ARG002, N802
+    async def StartDrill(self, request: pb.StartDrillRequest, context: Any) -> pb.StartDrillResponse:  # noqa: ARG002
         caller = current_caller().subject
 
         async def act(conn: Db) -> pb.StartDrillResponse:
@@ -38,7 +38,7 @@ class DrillRpc(DrillServiceServicer):
         return await self._writes.once("StartDrill", request, pb.StartDrillResponse, act)
 
     @allow(roles={"command"}, area=RESOURCE)
-    async def EndDrill(self, request: pb.EndDrillRequest, context: Any) -> pb.EndDrillResponse:  # noqa: ARG002, N802
+    async def EndDrill(self, request: pb.EndDrillRequest, context: Any) -> pb.EndDrillResponse:  # noqa: ARG002
         caller = current_caller().subject
 
         async def authorise(conn: Db) -> None:

@@ -29,7 +29,7 @@ class PolicyRpc(PolicyServiceServicer):
         self._writes = Writes(pool, clock)
 
     @allow(roles={"policy_editor"}, area=NOWHERE)
-    async def DraftPolicy(self, request: pb.DraftPolicyRequest, context: Any) -> pb.DraftPolicyResponse:  # noqa: ARG002, N802
+    async def DraftPolicy(self, request: pb.DraftPolicyRequest, context: Any) -> pb.DraftPolicyResponse:  # noqa: ARG002
         draft = _draft(request, current_caller().subject)
 
         async def act(conn: Db) -> pb.DraftPolicyResponse:
@@ -40,7 +40,7 @@ class PolicyRpc(PolicyServiceServicer):
         return await self._writes.once("DraftPolicy", request, pb.DraftPolicyResponse, act)
 
     @allow(roles={"approver"}, area=NOWHERE)
-    async def ApprovePolicy(self, request: pb.ApprovePolicyRequest, context: Any) -> pb.ApprovePolicyResponse:  # noqa: ARG002, N802
+    async def ApprovePolicy(self, request: pb.ApprovePolicyRequest, context: Any) -> pb.ApprovePolicyResponse:  # noqa: ARG002
         approver = current_caller().subject
 
         async def act(conn: Db) -> pb.ApprovePolicyResponse:
@@ -63,13 +63,13 @@ class PolicyRpc(PolicyServiceServicer):
         return Policy(policy.draft, version, approvers)
 
     @allow(roles=_READERS, area=NOWHERE)
-    async def GetPolicy(self, request: pb.GetPolicyRequest, context: Any) -> pb.GetPolicyResponse:  # noqa: ARG002, N802
+    async def GetPolicy(self, request: pb.GetPolicyRequest, context: Any) -> pb.GetPolicyResponse:  # noqa: ARG002
         async with self._pool.acquire() as conn:
             policy = await store.get(conn, UUID(request.policy_id))
         return pb.GetPolicyResponse(policy=encode(_known(policy)))
 
     @allow(roles=_READERS, area=NOWHERE)
-    async def GetActivePolicy(self, request: pb.GetActivePolicyRequest, context: Any) -> pb.GetActivePolicyResponse:  # noqa: ARG002, N802
+    async def GetActivePolicy(self, request: pb.GetActivePolicyRequest, context: Any) -> pb.GetActivePolicyResponse:  # noqa: ARG002
         async with self._pool.acquire() as conn:
             policy = await store.active(conn, self._clock.now())
         return pb.GetActivePolicyResponse(policy=encode(_known(policy)))

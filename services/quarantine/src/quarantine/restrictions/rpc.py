@@ -49,7 +49,7 @@ class RestrictionRpc(RestrictionServiceServicer):
         self._writes = Writes(pool, clock)
 
     @allow(roles={"tracer"}, area=RESOURCE)
-    async def ProposeRestriction(  # noqa: N802
+    async def ProposeRestriction(
         self,
         request: pb.ProposeRestrictionRequest,
         context: Any,  # noqa: ARG002
@@ -68,7 +68,7 @@ class RestrictionRpc(RestrictionServiceServicer):
         )
 
     @allow(roles={"approver"}, area=RESOURCE)
-    async def ApproveRestriction(  # noqa: N802
+    async def ApproveRestriction(
         self,
         request: pb.ApproveRestrictionRequest,
         context: Any,  # noqa: ARG002
@@ -89,7 +89,7 @@ class RestrictionRpc(RestrictionServiceServicer):
         return answer
 
     @allow(roles={"tracer", "approver"}, area=RESOURCE)
-    async def ProposeLift(self, request: pb.ProposeLiftRequest, context: Any) -> pb.ProposeLiftResponse:  # noqa: ARG002, N802
+    async def ProposeLift(self, request: pb.ProposeLiftRequest, context: Any) -> pb.ProposeLiftResponse:  # noqa: ARG002
         caller, restriction_id = current_caller().subject, UUID(request.restriction_id)
 
         async def act(conn: Db) -> pb.ProposeLiftResponse:
@@ -105,7 +105,7 @@ class RestrictionRpc(RestrictionServiceServicer):
         )
 
     @allow(roles={"approver"}, area=RESOURCE)
-    async def ApproveLift(self, request: pb.ApproveLiftRequest, context: Any) -> pb.ApproveLiftResponse:  # noqa: ARG002, N802
+    async def ApproveLift(self, request: pb.ApproveLiftRequest, context: Any) -> pb.ApproveLiftResponse:  # noqa: ARG002
         caller, restriction_id = current_caller().subject, UUID(request.restriction_id)
 
         async def act(conn: Db) -> pb.ApproveLiftResponse:
@@ -123,7 +123,7 @@ class RestrictionRpc(RestrictionServiceServicer):
         return answer
 
     @allow(roles={"tracer", "approver"}, area=RESOURCE, purpose=True)
-    async def GetRestriction(self, request: pb.GetRestrictionRequest, context: Any) -> pb.GetRestrictionResponse:  # noqa: ARG002, N802
+    async def GetRestriction(self, request: pb.GetRestrictionRequest, context: Any) -> pb.GetRestrictionResponse:  # noqa: ARG002
         caller, now = current_caller(), self._clock.now()
         async with self._pool.acquire() as conn, conn.transaction():
             restriction = await _authorised(conn, UUID(request.restriction_id))
@@ -133,7 +133,7 @@ class RestrictionRpc(RestrictionServiceServicer):
         return pb.GetRestrictionResponse(restriction=encode(restriction, now))
 
     @allow(roles={"app_backend", "grid_worker", "checkpoint_lead"}, area=RESOURCE)
-    async def ExplainRestriction(  # noqa: N802
+    async def ExplainRestriction(
         self,
         request: pb.ExplainRestrictionRequest,
         context: Any,  # noqa: ARG002
