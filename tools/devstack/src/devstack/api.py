@@ -37,6 +37,7 @@ class Api:
         base_url: of the gateway.
         token: the caller's bearer token.
         purpose: (purpose, reference) sent with every call, for purpose-bound reads.
+        traceparent: W3C trace context that every call continues.
 
     """
 
