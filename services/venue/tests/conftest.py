@@ -191,12 +191,21 @@ class House:
 
 
 @pytest.fixture
-async def house(make_service_database, clock, tmp_path) -> AsyncIterator[House]:
+def people() -> People:
+    return People()
+
+
+@pytest.fixture
+def log() -> MemoryLog:
+    return MemoryLog()
+
+
+@pytest.fixture
+async def house(make_service_database, clock, tmp_path, people, log) -> AsyncIterator[House]:
     database = await make_service_database(venue=[*migration_dirs(ROOT), Path(__file__).parent / "migrations"])
     pool = await asyncpg.create_pool(database.url("venue"), min_size=2, max_size=12)
     owner = await asyncpg.connect(database.owner_url("venue"))
     admin = await asyncpg.connect(database.superuser_url())
-    people, log = People(), MemoryLog()
     index = DaySetIndex(lambda: log.keys)
     codes, zones = VenueCodes(DirectoryVault(tmp_path / "vault")), ZoneCache(pool)
     state = SimpleNamespace(freshness=Freshness(0, degraded=False), too_old=False, woken=0)

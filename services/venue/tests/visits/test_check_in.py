@@ -91,7 +91,7 @@ async def test_a_restricted_person_is_refused_with_reason_and_reference_and_not_
     house.restrict(entry)
     answer = await house.check_in(house.scan("contact", code))
     assert (answer.outcome, reasons(answer), answer.reference) == (REFUSED, ["RESTRICTED_CLOSE_CONTACT"], entry.ref)
-    assert answer.reasons[0].text_zh and answer.reasons[0].text_en
+    assert all((answer.reasons[0].text_zh, answer.reasons[0].text_en))
     assert (list(answer.visit_ids), await house.stored()) == ([], 0)
     assert (await house.check_in(house.scan("neighbour", code))).outcome == ADMITTED
 

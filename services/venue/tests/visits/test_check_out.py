@@ -112,7 +112,7 @@ def test_a_visit_id_is_read_back_exactly_or_refused():
     other_spelling = text[:-1] + chr(ord(text[-1]) + 1)  # the last symbol has bits that no byte needs
     wide = base64.urlsafe_b64encode(b"\xff" * 28).decode().rstrip("=")
     for wrong in ("", text[:-1], text + "A", "!" * 38, other_spelling, wide, "ü" * 38):
-        with pytest.raises(ValueError, match="visit id|out of range"):
+        with pytest.raises(ValueError, match=r"visit id|out of range"):
             VisitRef.of_id(wrong)
 
 

@@ -1,7 +1,5 @@
 """VenueService: the register of venues."""
 
-
-
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Any

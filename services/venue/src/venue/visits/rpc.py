@@ -1,7 +1,5 @@
 """VisitService: check-in (one, many), check-out, occupancy."""
 
-
-
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
