@@ -1,7 +1,7 @@
 """The lists over time: bases, changes, cards, midnight, and what they give away."""
 
 import asyncio
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -119,10 +119,11 @@ async def test_no_value_of_one_days_segments_is_found_in_anothers(world) -> None
     await card(world, people[0])
     world.clock.advance(timedelta(minutes=10))
     await world.loop.keeper.tick()
-    values: dict[Any, set[Any]] = {}
+    values: dict[date, set[object]] = {}
     for segment in await world.segments():
         mine = values.setdefault(segment.day, set())
-        mine |= {segment.salt, segment.leaf_index, segment.tree_size, segment.checkpoint}
+        # A size is a position in the log as well, so the two are told apart.
+        mine |= {segment.salt, ("leaf", segment.leaf_index), ("size", segment.tree_size), segment.checkpoint}
         for entry in segment.read_entries():
             mine |= {entry.tag, entry.ref}
         for key, card_tag in segment.read_cards():

@@ -1,11 +1,13 @@
 """Imposing in chunks: concurrently, after a crash, and in few steps."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import pytest
+from quarantine.daysets import store
 from quarantine.restrictions import impose as imposing
 
 pytestmark = [pytest.mark.connected, pytest.mark.feature("Q10")]
@@ -92,3 +94,32 @@ async def test_two_thousand_contacts_take_few_transactions(world, monkeypatch) -
     assert sizes == [50, 500, 500, 500, 451]
     assert await state(world) == (2001, 2001, 2001)
     assert await world.listed(people[-1]) == 2
+
+
+async def test_lists_flushed_while_people_are_restricted_wait_for_nobody_in_a_circle(world, monkeypatch) -> None:
+    """Decisions and flushes take the same locks from two sides; a wrong order shows here as a deadlock."""
+    monkeypatch.setattr(imposing, "CHUNK", 10)
+    case_id, result_id, people = await with_contacts(world, 120)
+    await world.approve(case_id, result_id, "approver-2")
+    today = world.clock.now().date()
+    done = asyncio.Event()
+
+    async def flushing(offset: int) -> None:
+        while not done.is_set():
+            async with world.pool.acquire() as conn, conn.transaction():
+                await store.queue(conn, [today + timedelta(days=offset)], "", people[::3], world.clock.now())
+            async with world.pool.acquire() as conn, conn.transaction():
+                await world.loop.issuer.flush(conn, today + timedelta(days=offset), "")
+            await asyncio.sleep(0)
+
+    flushes = [asyncio.create_task(flushing(offset)) for offset in (1, 2)]
+    try:
+        while await world.loop.imposer.run_due():
+            pass
+    finally:
+        done.set()
+        await asyncio.gather(*flushes)
+    assert await state(world) == (121, 121, 121)
+    async with world.pool.acquire() as conn, conn.transaction():
+        await world.loop.issuer.flush(conn, today + timedelta(days=1), "")
+    assert await world.listed(people[1], days=1) == 2

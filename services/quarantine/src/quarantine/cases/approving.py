@@ -35,10 +35,12 @@ class Approving:
 
         Raises PRECONDITION for a wrong state or unfit evidence, DENIED for an approver who must not approve (again).
         """
+        found = await store.get(conn, case_id)
+        if found is not None:  # the drill before the case, which is the order in which a drill's end locks them
+            await require_running(conn, found.drill_id)
         case = await _locked(conn, case_id)
         if case.state is CaseState.CLOSED:
             raise DomainError(Kind.PRECONDITION, "CASE_CLOSED", "This case is closed.")
-        await require_running(conn, case.drill_id)
         result = _fit(await store.lab_result(conn, lab_result_id), case)
         if not case.approvers:
             return await self._first(conn, case, result, approver, now), None

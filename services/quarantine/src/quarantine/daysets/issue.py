@@ -1,7 +1,7 @@
 """Issues the lists: a change, a card or a whole new base becomes segments, in the log and in the outbox, in one transaction.
 
-Lock order, here and everywhere else in this service: the list's head, then the log's. Both are held to the end of the
-transaction, so numbers within a list have no gaps and segments of one list commit in order.
+Lock order, here and everywhere else in this service: the list's head, the queue of coming days, then the log's head. All
+are held to the end of the transaction, so numbers within a list have no gaps and segments of one list commit in order.
 """
 
 from collections.abc import Callable, Sequence
@@ -64,18 +64,28 @@ class Issuer:
         self._seal = seal
         self._hold_back = hold_back
 
-    async def decided(self, conn: Db, drill_id: str, people: Sequence[UUID], now: datetime) -> None:
-        """Something about these people's restrictions changed in this transaction: today's list says so at once.
+    async def announce(self, conn: Db, drill_id: str, people: Sequence[UUID], now: datetime) -> None:
+        """Something about these people's restrictions is about to change in this transaction; `relist` follows.
 
-        Coming days wait up to `hold_back`. The caller has locked today's head before it appended to the log.
+        Takes the locks of the lists, in the order that keeps flushes and decisions from waiting for each other: the head
+        of today's list, then the queue of the coming days, and only then may the caller append to the log.
         """
         today = local_day(now)
+        await store.lock_head(conn, today, drill_id)
         await store.queue(conn, coming_days(today), drill_id, people, now + self._hold_back)
-        head = await store.lock_head(conn, today, drill_id)
+
+    async def relist(self, conn: Db, drill_id: str, people: Sequence[UUID], now: datetime) -> None:
+        """It has changed: today's list says so with this transaction's commit. Coming days wait up to `hold_back`."""
+        head = await store.lock_head(conn, local_day(now), drill_id)
         if head.generation:
             await self._change(conn, head, people, [])
         else:
             await self._rebase(conn, head)
+
+    async def decided(self, conn: Db, drill_id: str, people: Sequence[UUID], now: datetime) -> None:
+        """Both steps, for decisions that have no log entries of their own: lifts."""
+        await self.announce(conn, drill_id, people, now)
+        await self.relist(conn, drill_id, people, now)
 
     async def card_changed(self, conn: Db, drill_id: str, card_id: UUID, now: datetime) -> None:
         """A paper card was issued or revoked in this transaction: it goes out with the next sweep, today's first."""

@@ -57,7 +57,7 @@ class Deciding:
         return State.IN_FORCE
 
     async def _impose(self, conn: Db, proposal: Record, approvers: list[str], now: datetime) -> None:
-        evidence = known_evidence(await store.interview_evidence(conn, proposal["evidence_id"]))
+        evidence = known_evidence(await store.interview_evidence(conn, proposal["evidence_id"], lock=True))
         decision = Decision(
             restriction_id=proposal["restriction_id"],
             resident_id=proposal["resident_id"],

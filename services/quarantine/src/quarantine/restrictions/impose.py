@@ -13,12 +13,10 @@ import ledger.store as log
 import structlog
 from chassis.clock import Clock
 from ledger.store import Db
-from passes.days import local_day
 
 from quarantine.cases import contacts
 from quarantine.cases import store as cases
 from quarantine.cases.model import INTERVIEW_TIME, Case, Kind, third_allows
-from quarantine.daysets import store as lists
 from quarantine.daysets.issue import Issuer
 from quarantine.policy import store as policies
 from quarantine.restrictions import sealing, store
@@ -54,9 +52,10 @@ async def impose(
 ) -> None:
     """Write up to 500 decisions of one drill (or of reality) and put them on the lists, in the caller's transaction.
 
-    The head of today's list is locked before the log's: see `quarantine.daysets.issue`.
+    The lists are locked before the log: see `quarantine.daysets.issue`.
     """
-    await lists.lock_head(conn, local_day(now), drill_id)
+    people = [item.decision.resident_id for item in grounds]
+    await issuer.announce(conn, drill_id, people, now)
     leaves = [leaf_of(item.decision, sealer.pseudonym) for item in grounds]
     appended = await log.append(conn, [leaf.data for leaf in leaves])
     imposed = [
@@ -69,7 +68,7 @@ async def impose(
         for offset, (item, leaf) in enumerate(zip(grounds, leaves, strict=True))
     ]
     await store.insert(conn, imposed)
-    await issuer.decided(conn, drill_id, [item.decision.resident_id for item in grounds], now)
+    await issuer.relist(conn, drill_id, people, now)
 
 
 class Imposer:

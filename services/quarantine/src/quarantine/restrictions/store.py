@@ -164,8 +164,8 @@ async def mark_restricted(conn: Db, pairs: Sequence[tuple[UUID, UUID]]) -> None:
     )
 
 
-async def interview_evidence(conn: Db, evidence_id: UUID) -> Record | None:
-    """Evidence of an interview with what a proposal needs of its case and contact."""
+async def interview_evidence(conn: Db, evidence_id: UUID, *, lock: bool = False) -> Record | None:
+    """Evidence of an interview with what a proposal needs of its case and contact; with `lock`, the contact is held."""
     return await conn.fetchrow(
         """
         SELECT e.evidence_id, e.resident_id, e.drill_id, e.case_id, e.sealed, r.area, r.data_key, c.policy_version, c.state,
@@ -173,7 +173,8 @@ async def interview_evidence(conn: Db, evidence_id: UUID) -> Record | None:
         FROM evidence e JOIN cases c USING (case_id) JOIN residents r ON r.resident_id = e.resident_id
         JOIN contacts k ON k.case_id = e.case_id AND k.resident_id = e.resident_id
         WHERE e.evidence_id = $1 AND e.type = 4
-        """,
+        """
+        + (" FOR UPDATE OF k" if lock else ""),
         evidence_id,
     )
 
