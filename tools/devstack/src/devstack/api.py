@@ -1,5 +1,7 @@
 """The REST API as an app's backend uses it: one client per caller, bytes as base64url, an Idempotency-Key on every write."""
 
+import asyncio
+import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from types import TracebackType
 from typing import Any, Self
@@ -8,6 +10,7 @@ from uuid import uuid4
 import httpx
 
 Json = dict[str, Any]
+AGAIN = frozenset({429, 502, 503, 504})
 
 
 def encode(data: bytes) -> str:
@@ -38,6 +41,7 @@ class Api:
         token: the caller's bearer token.
         purpose: (purpose, reference) sent with every call, for purpose-bound reads.
         traceparent: W3C trace context that every call continues.
+        patience: seconds for which a call is repeated, with the same key, while the other side is away or busy.
 
     """
 
@@ -48,6 +52,7 @@ class Api:
         if purpose is not None:
             headers |= {"X-Purpose": purpose[0], "X-Purpose-Ref": purpose[1]}
         limits = httpx.Limits(max_connections=64, max_keepalive_connections=64)
+        self._patience = patience
         self._client = httpx.AsyncClient(
             base_url=base_url, headers=headers, timeout=timeout, limits=limits, trust_env=False
         )
@@ -65,16 +70,30 @@ class Api:
 
     async def get(self, path: str, **parameters: Any) -> Json:
         """A read. Raises ApiError."""
-        return self._answer(await self._client.get(f"/v1{path}", params=parameters))
+        return await self._send("GET", path, params=parameters)
 
     async def post(self, path: str, body: Json | None = None, *, key: str | None = None) -> Json:
         """A write, with a fresh Idempotency-Key unless one is given. Raises ApiError."""
-        headers = {"Idempotency-Key": key or str(uuid4())}
-        return self._answer(await self._client.post(f"/v1{path}", json=body or {}, headers=headers))
+        return await self._send("POST", path, json=body or {}, headers={"Idempotency-Key": key or str(uuid4())})
 
     async def delete(self, path: str, *, key: str | None = None) -> Json:
         """A write without a body. Raises ApiError."""
-        return self._answer(await self._client.delete(f"/v1{path}", headers={"Idempotency-Key": key or str(uuid4())}))
+        return await self._send("DELETE", path, headers={"Idempotency-Key": key or str(uuid4())})
+
+    async def _send(self, method: str, path: str, **options: Any) -> Json:
+        """Sends, and sends again while the patience lasts; what is said twice under one key has one effect."""
+        until = time.monotonic() + self._patience
+        while True:
+            last = time.monotonic() >= until
+            try:
+                response = await self._client.request(method, f"/v1{path}", **options)
+            except httpx.TransportError:
+                if last:
+                    raise
+            else:
+                if last or response.status_code not in AGAIN:
+                    return self._answer(response)
+            await asyncio.sleep(0.1)
 
     @staticmethod
     def _answer(response: httpx.Response) -> Json:

@@ -41,8 +41,9 @@ def _silent(_what: str, _done: int, _total: int) -> None:
 class District:
     """A district's people at work. One REST client per role and subject, closed by `close`."""
 
-    def __init__(self, stack: Stack, *, progress: Progress = _silent) -> None:
+    def __init__(self, stack: Stack, *, progress: Progress = _silent, patience: float = 0.0) -> None:
         self.stack = stack
+        self._patience = patience
         self.offset = timedelta()
         self._apis: dict[tuple[Any, ...], Api] = {}
         self._progress = progress
@@ -62,7 +63,7 @@ class District:
         if key not in self._apis:
             start = (datetime.now(UTC) - timedelta(days=5)).timestamp()
             token = self.stack.minter.person(subject or f"{role}-1", [role], seconds=TOKEN_SECONDS, now=start)
-            self._apis[key] = Api(self.stack.gateway_url, token, purpose=purpose)
+            self._apis[key] = Api(self.stack.gateway_url, token, purpose=purpose, patience=self._patience)
         return self._apis[key]
 
     async def close(self) -> None:

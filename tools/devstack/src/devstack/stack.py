@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 
+import psutil
 from chassis import migrate
 
 from devstack import nats, postgres, processes
@@ -205,6 +206,19 @@ class Stack:
     def kill(self, name: str, number: int = signal.SIGKILL) -> None:
         """Sends a signal to a service, or to `postgres` or `nats`."""
         os.kill(self.pid(name), number)
+
+    def freeze(self, name: str) -> None:
+        """SIGSTOP to a process and all its children: it is there and does not answer."""
+        self._signal_all(name, signal.SIGSTOP)
+
+    def thaw(self, name: str) -> None:
+        """SIGCONT after `freeze`."""
+        self._signal_all(name, signal.SIGCONT)
+
+    def _signal_all(self, name: str, number: int) -> None:
+        parent = psutil.Process(self.pid(name))
+        for process in (parent, *parent.children(recursive=True)):
+            process.send_signal(number)
 
     def pid(self, name: str) -> int:
         """Process id of a service, of `postgres` or of `nats`."""
