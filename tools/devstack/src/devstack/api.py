@@ -42,13 +42,21 @@ class Api:
         purpose: (purpose, reference) sent with every call, for purpose-bound reads.
         traceparent: W3C trace context that every call continues.
         patience: seconds for which a call is repeated, with the same key, while the other side is away or busy.
+        patience: seconds for which a call is repeated, with the same key, while the other side is away or busy.
 
     """
 
     def __init__(
-        self, base_url: str, token: str, *, purpose: tuple[str, str] | None = None, timeout: float = 30.0
+        self,
+        base_url: str,
+        token: str,
+        *,
+        purpose: tuple[str, str] | None = None,
+        traceparent: str = "",
+        patience: float = 0.0,
+        timeout: float = 30.0,
     ) -> None:
-        headers = {"Authorization": f"Bearer {token}"}
+        headers = {"Authorization": f"Bearer {token}"} | ({"traceparent": traceparent} if traceparent else {})
         if purpose is not None:
             headers |= {"X-Purpose": purpose[0], "X-Purpose-Ref": purpose[1]}
         limits = httpx.Limits(max_connections=64, max_keepalive_connections=64)
