@@ -23,14 +23,12 @@ from passes.vault import KeyVault
 
 from quarantine.daysets import store
 from quarantine.daysets.model import (
-    PART_RECORDS,
     Changes,
     Head,
     Listed,
     coming_days,
     difference,
     lift_decoys,
-    live_days,
     pad_cards,
     padded,
     parts,
@@ -218,6 +216,3 @@ class Issuer:
             ],
             seal=self._seal,
         )
-
-
-__all__ = ["HOLD_BACK", "PART_RECORDS", "SUBJECT", "Issuer", "live_days"]

@@ -1,7 +1,7 @@
 """What a restriction is, what the log commits to, and what the person is told. Pure."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
@@ -10,7 +10,7 @@ from uuid import UUID
 
 import cbor2
 from ledger import commitment, merkle
-from passes.days import ZONE, bounds, day_number, local_day
+from passes.days import ZONE, day_number, local_day
 
 VENUE_NAMED_FROM: Final = 10
 """Product Q11: the venue is named only if at least this many people were there."""
@@ -160,18 +160,3 @@ def end_minute(day_start: datetime, ends_at: datetime) -> int | None:
     """
     minutes = int((ends_at - day_start).total_seconds() // 60)
     return minutes if minutes < 24 * 60 else None
-
-
-def holds_on(day_bounds: tuple[datetime, datetime], starts_at: datetime, ends_at: datetime) -> bool:
-    """Whether a restriction stands in that day's list: at least one whole minute of it lies in the day."""
-    start, end = day_bounds
-    return starts_at < end and int((ends_at - start).total_seconds() // 60) > 0
-
-
-def latest(restrictions: Sequence[Restriction]) -> Restriction | None:
-    """Of several restrictions of one person, the one that a list shows: the longest, then the lowest id."""
-    return min(restrictions, key=lambda one: (-one.ends_at.timestamp(), one.restriction_id), default=None)
-
-
-def day_bounds_of(instant: datetime) -> tuple[datetime, datetime]:
-    return bounds(local_day(instant))
