@@ -1,9 +1,10 @@
 """A venue service in one process on a real Postgres, and people with phones and cards to visit it."""
 
+import asyncio
 import hashlib
 import itertools
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -13,6 +14,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from chassis import migrate
 from chassis.access import calling
 from chassis.auth import Caller
 from chassis.clock import ManualClock, local_day
@@ -184,9 +186,9 @@ class House:
         )
         return [events_pb2.ExposureFound.FromString(row["payload"]) for row in rows]
 
-    async def clear(self):
+    async def clear(self, *more):
         """Forget visits, searches and events; partitions stay."""
-        for table in ("visits", "searches", "search_intervals", "search_pending", "outbox"):
+        for table in ("visits", "searches", "search_intervals", "search_pending", "outbox", *more):
             await self.owner.execute(f"DELETE FROM {table}")
 
 
@@ -200,12 +202,37 @@ def log() -> MemoryLog:
     return MemoryLog()
 
 
+@pytest.fixture(scope="session")
+def database(postgres_server) -> Iterator[Callable[[str], str]]:
+    """One database for all tests of the house, which clears it: a clone for each would take most of their time.
+
+    A function: role → URL, "" for the superuser.
+    """
+    name = f"test_{uuid4().hex[:12]}"
+
+    async def make() -> None:
+        await migrate.prepare(postgres_server.admin_url, name, {"venue": "test"})
+
+    async def drop() -> None:
+        admin = await asyncpg.connect(postgres_server.admin_url)
+        await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+        await admin.close()
+
+    def url(role: str) -> str:
+        at = migrate.with_database(postgres_server.admin_url, name)
+        return migrate.with_user(at, role, "test") if role else at
+
+    asyncio.run(make())
+    migrate.migrate(url("venue_owner"), "venue", [*migration_dirs(ROOT), Path(__file__).parent / "migrations"])
+    yield url
+    asyncio.run(drop())
+
+
 @pytest.fixture
-async def house(make_service_database, clock, tmp_path, people, log) -> AsyncIterator[House]:
-    database = await make_service_database(venue=[*migration_dirs(ROOT), Path(__file__).parent / "migrations"])
-    pool = await asyncpg.create_pool(database.url("venue"), min_size=2, max_size=12)
-    owner = await asyncpg.connect(database.owner_url("venue"))
-    admin = await asyncpg.connect(database.superuser_url())
+async def house(database, clock, tmp_path, people, log) -> AsyncIterator[House]:
+    pool = await asyncpg.create_pool(database("venue"), min_size=2, max_size=12)
+    owner = await asyncpg.connect(database("venue_owner"))
+    admin = await asyncpg.connect(database(""))
     index = DaySetIndex(lambda: log.keys)
     codes, zones = VenueCodes(DirectoryVault(tmp_path / "vault")), ZoneCache(pool)
     state = SimpleNamespace(freshness=Freshness(0, degraded=False), too_old=False, woken=0)
@@ -249,6 +276,7 @@ async def house(make_service_database, clock, tmp_path, people, log) -> AsyncIte
         ),
         state=state,
     )
+    await made.clear("code_requests", "zones", "venues")
     yield made
     await recorder.drain()
     await owner.close()

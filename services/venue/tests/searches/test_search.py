@@ -108,7 +108,7 @@ async def test_a_drill_finds_its_own_and_a_real_search_finds_no_drill(house):
 async def test_searches_and_writers_at_the_same_time_overlook_nobody(house):
     """The lock of the day: without it a visit and a search that cross would both miss the other."""
     seed = random.randrange(2**32)
-    print("seed", seed)  # noqa: T201 - shown when the test fails
+    print("seed", seed)
     chance = random.Random(seed)
     zone = (await house.register()).zones[0].zone
     rounds, people = 12, 8
@@ -166,13 +166,15 @@ async def test_a_killed_search_leaves_nothing_and_is_repeated_whole(house):
     zone = (await house.register()).zones[0].zone
     await house.recorder.record_all([(visit(zone, INDEX, 900),), (visit(zone, b"c" * 16, 1_000),)])
     wanted = search()
-    async with house.pool.acquire() as connection:
-        transaction = connection.transaction()
-        await transaction.start()
-        await house.searching.open(connection, wanted)
-        await house.admin.execute("SELECT pg_terminate_backend($1)", connection.get_server_pid())
-        with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
-            await transaction.commit()
+
+    async def killed():
+        async with house.pool.acquire() as connection, connection.transaction():
+            await house.searching.open(connection, wanted)
+            await house.admin.execute("SELECT pg_terminate_backend($1, 5000)", connection.get_server_pid())
+            await connection.execute("SELECT")
+
+    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+        await killed()
     assert await house.found() == []
     await open_search(house, wanted)
     assert tags(await house.found()) == [b"c" * 16]
@@ -283,7 +285,7 @@ async def test_a_search_touches_at_most_two_index_rows_per_contact(house):
                     heap += node.get("Heap Fetches", 0)
     await open_search(house, wanted)
     contacts = len(tags(await house.found()))
-    print(f"{touched} index rows for {contacts} contacts: {touched / contacts:.2f} a contact, {heap} heap fetches")  # noqa: T201 - the figure is the point
+    print(f"{touched} index rows for {contacts} contacts: {touched / contacts:.2f} a contact, {heap} heap fetches")
     assert contacts > 900
     assert touched <= 2 * contacts
 
