@@ -1,0 +1,150 @@
+"""The scanner's folder: who it is, whom it believes, and what it knew last. Files are written whole or not at all."""
+
+import base64
+import fcntl
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+from ledger.note import NoteError, Verifier
+
+TRUST: Final = "trust.json"
+STATE: Final = "state.json"
+LISTS: Final = "lists.bin"
+DOUBTS: Final = "doubts.bin"
+JOURNAL: Final = "journal.db"
+_LOCK: Final = "lock"
+
+
+class StateError(Exception):
+    """The folder cannot be used as asked; the text says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What the scanner knew last. keys, policy: serialized messages of the contract. resume_token: of the last heartbeat
+    up to which the stored list is whole. current_at: when, by the server's clock, the list was last all there is.
+    """
+
+    keys: bytes = b""
+    policy: bytes = b""
+    resume_token: bytes = b""
+    current_at: datetime | None = None
+    clock_offset: timedelta = field(default_factory=timedelta)
+
+
+class Folder:
+    """A state folder in use by this process, and by no other."""
+
+    def __init__(self, path: Path) -> None:
+        """Makes and locks the folder. StateError when it is in use or cannot be written."""
+        self.path = path
+        try:
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise StateError(f"{path} cannot be written ({error.strerror}); choose another folder") from None
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._lock)
+            raise StateError(f"{path} is in use by another scanner; stop it or choose another folder") from None
+
+    def release(self) -> None:
+        """The folder may be used by others again."""
+        os.close(self._lock)
+
+    def pin(self, device_id: UUID, log_keys: Sequence[Verifier] | None) -> list[Verifier]:
+        """The log keys that this folder believes: those of the first enrolment, for good.
+
+        StateError when none were ever given, or other ones are given now, or the folder is another device's: then a
+        new folder has to be made, by somebody who may enrol.
+        """
+        path = self.path / TRUST
+        known = _read_json(path)
+        if known is None:
+            if path.exists():
+                raise StateError(f"{path} is damaged; enrol again into a new folder")
+            if not log_keys:
+                raise StateError("the first start needs the log's public key (enrolment file)")
+            text = {"device_id": str(device_id), "log_keys": sorted(key.encode() for key in log_keys)}
+            replace_file(path, json.dumps(text, indent=1).encode())
+            return list(log_keys)
+        try:
+            pinned = [Verifier.parse(text) for text in known["log_keys"]]
+            owner = UUID(known["device_id"])
+        except (KeyError, TypeError, ValueError, AttributeError, NoteError):
+            raise StateError(f"{path} is damaged; enrol again into a new folder") from None
+        if owner != device_id:
+            raise StateError(f"{self.path} belongs to another device; every device needs a folder of its own")
+        if log_keys is not None and {key.encode() for key in log_keys} != {key.encode() for key in pinned}:
+            raise StateError("the log's public key is not the one of the first enrolment; enrol into a new folder")
+        return pinned
+
+    def save(self, saved: Saved) -> None:
+        """OSError leaves the former file as it was."""
+        text = {
+            "keys": base64.b64encode(saved.keys).decode(),
+            "policy": base64.b64encode(saved.policy).decode(),
+            "resume_token": base64.b64encode(saved.resume_token).decode(),
+            "current_at": saved.current_at.timestamp() if saved.current_at else None,
+            "clock_offset": saved.clock_offset.total_seconds(),
+        }
+        replace_file(self.path / STATE, json.dumps(text, indent=1).encode())
+
+    def load(self) -> tuple[Saved, bool]:
+        """What was saved, and whether the file was there but damaged (then nothing of it is used)."""
+        path = self.path / STATE
+        text = _read_json(path)
+        if text is None:
+            return Saved(), path.exists()
+        try:
+            at = text["current_at"]
+            saved = Saved(
+                keys=_bytes(text["keys"]),
+                policy=_bytes(text["policy"]),
+                resume_token=_bytes(text["resume_token"]),
+                current_at=None if at is None else datetime.fromtimestamp(float(at), UTC),
+                clock_offset=timedelta(seconds=float(text["clock_offset"])),
+            )
+        except (KeyError, TypeError, ValueError, OverflowError):
+            return Saved(), True
+        return saved, False
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Writes beside the file, syncs, renames and syncs the folder. Readable by its owner only."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    fresh = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _bytes(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)
