@@ -34,14 +34,14 @@ async def register(
 ) -> list[DomainError | None]:
     """Why each was refused, None for each that is stored, now or by the same request before.
 
-    One transaction looks and then inserts. Whoever loses a race against another registration of the same people looks
-    again, and then sees what the other one stored; so no lock is needed and nothing is stored twice.
+    One transaction looks, at one moment's state, and then inserts. Whoever loses a race against another registration of
+    the same people looks again, and then sees what the other one stored; so no lock is needed and nothing is stored twice.
     """
     for _ in range(_TRIES):
         try:
-            async with pool.acquire() as conn, conn.transaction():
+            async with pool.acquire() as conn, conn.transaction(isolation="repeatable_read"):
                 return await _attempt(conn, entries, registered_by, now)
-        except (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError):
+        except (asyncpg.UniqueViolationError, asyncpg.SerializationError, asyncpg.DeadlockDetectedError):
             continue
     raise DomainError(Kind.ABORTED, "STORE_CONFLICT", "Another change came first; try again.")
 
