@@ -89,7 +89,7 @@ def test_drill_mark_and_key_must_agree_both_ways(world, refused):
         {"tags": tuple(bytes((n,)) * 16 for n in range(7))},
         {"tags": (b"short",)},
         {"tags": (b"a" * 16, b"a" * 16)},
-        {"drill_id": "x" * 41},
+        {"drill_id": "x" * 65},
         {"drill_id": "演练"},
         {"drill_id": "line\nbreak"},
         {"day": date(1969, 12, 31)},

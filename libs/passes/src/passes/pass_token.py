@@ -23,7 +23,7 @@ from passes.tags import TAG_BYTES
 
 ISSUER: Final = "lilitong"
 MAX_TAGS: Final = 6
-MAX_DRILL_ID: Final = 40
+MAX_DRILL_ID: Final = 64
 MAX_PASS_BYTES: Final = 512
 CLAIM_ISS, CLAIM_EXP, CLAIM_NBF, CLAIM_IAT, CLAIM_CNF = 1, 4, 5, 6, 8
 CLAIM_TAGS: Final = -65537
@@ -39,7 +39,7 @@ class Pass:
 
     day: the local day it is for. tags: 16 bytes each, the holder first, then up to five companions of the household,
     all different. phone_key: 65-byte SEC1 point of the P-256 key that the phone made for this day. drill_id: empty
-    for a real pass, else 1 to 40 visible ASCII characters, the same for everybody in the drill.
+    for a real pass, else 1 to 64 visible ASCII characters, the same for everybody in the drill.
     """
 
     day: date
