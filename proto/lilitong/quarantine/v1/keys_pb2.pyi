@@ -62,7 +62,7 @@ class VerificationKey(_message.Message):
     REVOKED_FIELD_NUMBER: _builtins.int
     ORIGIN_FIELD_NUMBER: _builtins.int
     kid: _builtins.bytes
-    """Key id: the first 8 bytes of SHA-256 over public_key."""
+    """Key id: the first 8 bytes of SHA-256 over the 65-byte uncompressed point of a P-256 key, or the 32 raw bytes of an Ed25519 key."""
     use: Global___KeyUse.ValueType
     public_key: _builtins.bytes
     """SubjectPublicKeyInfo, DER."""
