@@ -101,6 +101,16 @@ async def test_later_uploads_meet_the_open_search_whichever_side_they_are_of(wor
     assert {(message.part, message.parts) for message in found[1:]} == {(0, 0)}
 
 
+async def test_the_windows_end_is_sharp_for_late_uploads_too(world):
+    scanner, now, index, close = await world.scanner(), world.clock.now(), new_tag(), new_tag()
+    search_id = await world.search(index, DAY, window=(now - 30 * MINUTE, now - 10 * MINUTE))
+    await world.answered(search_id)
+    await scanner.upload(world.offline(now - 10 * MINUTE, index), world.offline(now - 10 * MINUTE, close))
+    assert hits(await world.found(search_id)) == set()
+    await scanner.upload(world.offline(now - 11 * MINUTE, index))
+    assert hits(await world.found(search_id)) == {(DAY, close, scanner.post, now - 10 * MINUTE)}
+
+
 @pytest.mark.feature("X10")
 async def test_a_drill_search_finds_only_its_drills_passages(world):
     scanner, now, index, real, drill = await world.scanner(), world.clock.now(), new_tag(), new_tag(), new_tag()
