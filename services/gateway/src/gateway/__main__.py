@@ -1,0 +1,18 @@
+"""`python -m gateway`: serve until SIGTERM; settings come from GATEWAY_… variables."""
+
+import sys
+
+from chassis.run import run
+from chassis.settings import load_or_exit
+
+from gateway.app import wire
+from gateway.settings import GatewaySettings
+
+
+def main() -> int:
+    settings = load_or_exit(GatewaySettings)
+    return run("gateway", wire(settings), drain_seconds=settings.drain_seconds, linger_seconds=settings.linger_seconds)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""The wiring of the gateway, to be read from top to bottom. Nothing else knows all of its parts."""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from chassis import logs, telemetry
+from chassis.auth import TokenVerifier
+from chassis.clock import Clock, OffsetFileClock, SystemClock
+from chassis.jwks import KeySource
+from chassis.run import Service
+from prometheus_client import REGISTRY
+
+from gateway.api import build_api, methods_of
+from gateway.clients import upstreams
+from gateway.door import Door
+from gateway.front import Front
+from gateway.hot import CheckIns
+from gateway.limits import Buckets
+from gateway.lines import Lines
+from gateway.readiness import Readiness
+from gateway.server import RestServer
+from gateway.serving import Parts
+from gateway.settings import GatewaySettings
+
+
+def wire(settings: GatewaySettings, clock: Clock | None = None) -> Callable[[Service], Awaitable[None]]:
+    """What `chassis.run` needs to live as the gateway; `clock` is for tests."""
+    return partial(build, settings, clock or _clock(settings))
+
+
+async def build(settings: GatewaySettings, clock: Clock, service: Service) -> None:
+    """Put the gateway together. Nothing behind it needs to be up."""
+    logs.setup("gateway", level=settings.log_level)
+    traces = telemetry.setup(
+        "gateway",
+        exporter=settings.trace_exporter,
+        ratio=settings.trace_ratio,
+        metrics_listen=settings.metrics_listen,
+    )
+    await traces.start()
+    service.closer("telemetry", traces.close)
+
+    # Behind.
+    peers = upstreams(settings)
+    service.closer("upstreams", peers.close)
+
+    # The door.
+    keys = KeySource(settings.jwks)
+    await keys.freshen()
+    door = Door(TokenVerifier(keys, issuer=settings.issuer, audience=settings.audience, clock=clock))
+
+    # The routes.
+    lines = Lines()
+    REGISTRY.register(lines.stats)
+    service.closer("metrics", partial(_unregister, lines))
+    readiness = Readiness(peers, keys, lambda: lines.draining)
+    parts = Parts(door, Buckets(settings.rate, settings.burst), peers, settings.body_limit, settings.batch_body_limit)
+    check_ins = CheckIns(
+        door,
+        Buckets(settings.check_in_rate, settings.check_in_burst),
+        peers,
+        lines,
+        in_flight=settings.batches_in_flight,
+        body_limit=settings.body_limit,
+        ratio=settings.hot_trace_ratio,
+    )
+    service.closer("check-ins", check_ins.coalescer.close)
+    api = build_api(parts, readiness, check_ins)
+    front = Front(api, check_ins, lines, partial(methods_of, api), access_log=settings.access_log)
+    service.server(
+        RestServer(settings.listen, front, lines, certificate=settings.tls_certificate, key=settings.tls_key)
+    )
+    service.check("keys", lambda: keys.loaded)
+
+
+async def _unregister(lines: Lines) -> None:
+    REGISTRY.unregister(lines.stats)
+
+
+def _clock(settings: GatewaySettings) -> Clock:
+    return SystemClock() if settings.clock_file is None else OffsetFileClock(settings.clock_file)

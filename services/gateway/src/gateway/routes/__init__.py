@@ -1,0 +1,28 @@
+"""Every route of the API, by resource."""
+
+from gateway.operations import Operation
+from gateway.routes import (
+    cases,
+    check_ins,
+    checkpoints,
+    drills,
+    households,
+    interviews,
+    passes,
+    policies,
+    restrictions,
+    venues,
+)
+
+OPERATIONS: tuple[Operation, ...] = (
+    *check_ins.OPERATIONS,
+    *households.OPERATIONS,
+    *passes.OPERATIONS,
+    *policies.OPERATIONS,
+    *cases.OPERATIONS,
+    *interviews.OPERATIONS,
+    *restrictions.OPERATIONS,
+    *drills.OPERATIONS,
+    *venues.OPERATIONS,
+    *checkpoints.OPERATIONS,
+)
