@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from devstack.district import District
 from devstack.stack import Stack
 
@@ -16,14 +17,14 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
-@pytest.fixture(scope="session", name="stack")
+@pytest_asyncio.fixture(scope="session", loop_scope="session", name="stack")
 async def _stack(state_dir) -> AsyncIterator[Stack]:
     stack = await Stack.start(state_dir / "stack")
     yield stack
     await stack.stop()
 
 
-@pytest.fixture(scope="session", name="district")
+@pytest_asyncio.fixture(scope="session", loop_scope="session", name="district")
 async def _district(stack) -> AsyncIterator[District]:
     district = District(stack)
     await district.start_policy()

@@ -17,9 +17,8 @@ def spans_of(stack, trace_id):
     for path in (stack.folder / "spans").glob("*.jsonl"):
         for line in path.read_text().splitlines():
             span = json.loads(line)
-            if span["context"]["trace_id"].removeprefix("0x") == trace_id:
-                parent = (span["parent_id"] or "").removeprefix("0x")
-                found[span["context"]["span_id"].removeprefix("0x")] = (parent, span["name"], path.stem)
+            if span["trace_id"] == trace_id:
+                found[span["span_id"]] = (span["parent_id"] or "", span["name"], span["service"])
     return found
 
 

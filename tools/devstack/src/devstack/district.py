@@ -171,6 +171,13 @@ class District:
                 raise DistrictError(f"searches not answered after {seconds:.0f} s: {impact}")
             await asyncio.sleep(0.05)
 
+    async def settled_tasks(self, case_id: str, count: int, *, seconds: float = 15.0) -> list[Json]:
+        """Every interview task of a case, once there are `count` (they follow the confirmation within a moment)."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while len(found := await self.tasks(case_id)) < count and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.05)
+        return found
+
     async def tasks(self, case_id: str) -> list[Json]:
         """Every interview task of a case."""
         found: list[Json] = []
