@@ -26,10 +26,11 @@ async def grpc_ready(port: int) -> bool:
 
 
 async def http_ready(port: int) -> bool:
-    """Whether the gateway says that it and what it needs are ready."""
+    """Whether the gateway says that it and everything behind it are ready (it takes traffic before, and says what is missing)."""
     async with httpx.AsyncClient(timeout=1.0, trust_env=False) as client:
         try:
-            return (await client.get(f"http://127.0.0.1:{port}/readyz")).status_code == httpx.codes.OK
+            answer = await client.get(f"http://127.0.0.1:{port}/readyz")
+            return answer.status_code == httpx.codes.OK and answer.json()["status"] == "ready"
         except httpx.HTTPError:
             return False
 
