@@ -10,6 +10,7 @@ import asyncio
 import sys
 
 from chassis import pool as pools
+from chassis.clock import Clock
 from chassis.events import sealing
 from chassis.settings import load_or_exit
 from daysets.trust import Use
@@ -31,9 +32,9 @@ def arguments() -> argparse.ArgumentParser:
     return parser
 
 
-async def run(settings: QuarantineSettings, given: argparse.Namespace) -> int:
+async def run(settings: QuarantineSettings, given: argparse.Namespace, clock: Clock) -> int:
     """Carries out one command; returns the exit code."""
-    vault, clock, seal = DirectoryVault(settings.vault), clock_of(settings), sealing(settings.event_trace_key)
+    vault, seal = DirectoryVault(settings.vault), sealing(settings.event_trace_key)
     pool = await pools.create(settings.database_url, application_name="quarantine-keys", max_size=1)
     try:
         async with pool.acquire() as conn, conn.transaction():
@@ -59,5 +60,11 @@ def _say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
 
 
+def main() -> int:
+    given = arguments().parse_args()
+    settings = load_or_exit(QuarantineSettings)
+    return asyncio.run(run(settings, given, clock_of(settings)))
+
+
 if __name__ == "__main__":
-    sys.exit(asyncio.run(run(load_or_exit(QuarantineSettings), arguments().parse_args())))
+    sys.exit(main())
