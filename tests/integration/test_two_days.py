@@ -39,6 +39,8 @@ EVENTS = {
     "DeviceChanged": "lilitong.checkpoint.v1.events_pb2",
 }
 RECORD = 27
+DAY_NS = 86_400_000_000_000
+MIDNIGHT_NS = 16 * 3_600_000_000_000  # midnight in the district, in UTC
 
 
 def leaves(message: Message, around: tuple[tuple[str, object], ...] = ()):
@@ -115,8 +117,11 @@ def linking(value: object) -> bool:
     """Whether a value could tell one person from another: ids, times, seals; not small numbers and flags."""
     if isinstance(value, bool) or value is None:
         return False
+    if isinstance(value, datetime):
+        value = int(value.timestamp()) * 1_000_000_000
     if isinstance(value, int):
-        return value > 1_000_000
+        # A local midnight bounds everybody's day alike, so the end of one day may be the start of the next.
+        return value > 1_000_000 and (value - MIDNIGHT_NS) % DAY_NS != 0
     if isinstance(value, (bytes, str, list)):
         return len(value) > 0
     return True
