@@ -42,6 +42,25 @@ class GateClient:
         """The device's token for a call made now."""
         return (("authorization", f"Device {device.mint(UUID(self._gate.device_id), self._gate.key, now)}"),)
 
+    async def accepted(self, now: Callable[[], datetime], *, seconds: float = 10.0) -> None:
+        """Returns when the device is served: replicas take up an enrolment a moment after it was acknowledged.
+
+        Raises the last refusal when the time is over.
+        """
+        deadline = asyncio.get_running_loop().time() + seconds
+        while True:
+            call = self.stub.Sync(scan_pb2.SyncRequest(), timeout=5.0, metadata=self.metadata(now()))
+            try:
+                await call.read()
+            except grpc.aio.AioRpcError as error:
+                refused = error.code() is grpc.StatusCode.UNAUTHENTICATED
+                if not refused or asyncio.get_running_loop().time() > deadline:
+                    raise
+                await asyncio.sleep(0.05)
+            else:
+                call.cancel()
+                return
+
     async def scan(
         self, credential: str, now: datetime, *, scan_id: bytes | None = None, matched: bool = False
     ) -> scan_pb2.ScanResponse:

@@ -169,15 +169,14 @@ class Stack:
         child.env = dict(os.environ) | own | {name: value for name, value in extra.items() if name.startswith(prefix)}
 
     def _spawn(self, child: Child) -> None:
-        log = self.folder / "logs" / f"{child.name}.log"
-        child.pid = processes.spawn([sys.executable, "-m", child.name], log=log, env=child.env, cwd=self.folder)
+        command = [sys.executable, "-m", child.name]
+        child.pid = processes.spawn(command, log=self.log(child.name), env=child.env, cwd=self.folder)
         processes.record(self.folder / f"{child.name}.pid", child.pid)
 
     async def ready(self, service: str, seconds: float = 60.0) -> None:
         """Returns when the service says that it is ready."""
         child = self.children[service]
-        log = self.folder / "logs" / f"{service}.log"
-        await wait_ready(child.name, child.listen, child.pid, log, seconds)
+        await wait_ready(child.name, child.listen, child.pid, self.log(service), seconds)
 
     @property
     def clock_file(self) -> Path:
@@ -228,6 +227,17 @@ class Stack:
             return self.bus.pid
         return self.children[name].pid
 
+    def names(self) -> list[str]:
+        """Every process of ours that is to run: servers first, then services."""
+        servers = {"postgres": self.database, "nats": self.bus}
+        return [*(name for name, server in servers.items() if server is not None), *self.children]
+
+    def log(self, name: str) -> Path:
+        """Where a process writes."""
+        if name in self.children:
+            return self.folder / "logs" / f"{name}.log"
+        return self.folder / name / f"{name}.log"
+
     async def restart(self, name: str) -> None:
         """Starts a process again, on its former ports, and returns when it is ready (servers) or started (services)."""
         if name in self.children:
@@ -258,9 +268,17 @@ def prepare_folder(folder: Path) -> None:
         raise DevstackError(
             f"only {free // 1_000_000} MB are free on this disk, 1500 are needed; make room or `make clean`"
         )
-    for record in folder.glob("*.pid"):
-        if (left := processes.recorded(record)) is not None:
-            processes.end(left)
-        record.unlink(missing_ok=True)
+    end_leftovers(folder)
     for name in ("logs", "spans", "vault", "secrets"):
         (folder / name).mkdir(exist_ok=True, mode=0o700)
+
+
+def end_leftovers(folder: Path) -> None:
+    """Ends what a killed run left running: only processes on record, recognised by pid and start time."""
+    servers = {"nats": signal.SIGTERM, "postgres": signal.SIGINT}  # SIGINT: Postgres drops its clients
+    records = [(record, signal.SIGTERM) for record in folder.glob("*.pid")]
+    records += [(folder / name / f"{name}.pid", polite) for name, polite in servers.items()]
+    for record, polite in records:
+        if (left := processes.recorded(record)) is not None:
+            processes.end(left, polite=polite)
+        record.unlink(missing_ok=True)

@@ -1,0 +1,151 @@
+"""The commands behind `make run` and `make loop`.
+
+python -m devstack run [--state DIR]     start everything, play the loop as a story, stay until Ctrl-C
+python -m devstack loop [--state DIR]    the same once; the last line of the output is JSON
+python -m devstack show WHO              the QR text of a demo phone, fresh for a minute (for a running demo)
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import httpx
+
+from devstack import leaflet, memory
+from devstack.api import ApiError
+from devstack.district import District, DistrictError
+from devstack.lock import alone
+from devstack.measure import NotRefusedError
+from devstack.processes import DevstackError
+from devstack.stack import LEAST_FREE_BYTES, ROOT, Stack, end_leftovers
+from devstack.story import CONTACTS, BrokenPromiseError, Result, Story
+from devstack.supervisor import Supervisor
+from devstack.teller import Teller
+
+STOPPED = 130  # as shells say it of a program ended by Ctrl-C
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    found = argparse.ArgumentParser(prog="devstack", description="The whole of Lilitong on this machine.")
+    commands = found.add_subparsers(dest="command", required=True)
+    for name, text in (("run", "play the loop and stay until Ctrl-C"), ("loop", "play the loop once")):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("--state", type=Path, default=ROOT / ".lilitong", help="folder for everything it makes")
+        command.add_argument("--contacts", type=int, default=CONTACTS, help="people who come to be restricted")
+    show = commands.add_parser("show", help="print a fresh QR text of a demo phone")
+    show.add_argument("who", choices=leaflet.PHONES)
+    show.add_argument("--state", type=Path, default=ROOT / ".lilitong")
+    return found
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Exit code of a command. What a person can mend is said in one sentence, without a traceback."""
+    given = parser().parse_args(arguments)
+    try:
+        if given.command == "show":
+            sys.stdout.write(leaflet.show(system_folder(given.state), given.who) + "\n")
+            return 0
+        with alone(given.state):
+            return asyncio.run(_command(given))
+    except (DevstackError, DistrictError, BrokenPromiseError, NotRefusedError) as error:
+        said = f"{error}"
+    except ApiError as error:
+        said = f"the API refused what the story needs: {error}"
+    except httpx.HTTPError as error:
+        said = f"the gateway does not answer ({type(error).__name__}); its log is in {given.state}/system/logs"
+    except OSError as error:
+        said = f"{error.filename or 'the system'}: {error.strerror}; free some space or choose another --state"
+    except KeyboardInterrupt:
+        return STOPPED
+    sys.stderr.write(f"lilitong: {said}\n")
+    return 1
+
+
+def system_folder(state: Path) -> Path:
+    """Where one system lives; the folder above holds what outlives it."""
+    return state.resolve() / "system"
+
+
+def make_room(state: Path) -> Path:
+    """An empty folder for a new system. What a killed run left running is ended; its logs are kept beside.
+
+    Every start is a fresh one: the demo is the same each time, and its clock begins a day ago.
+    """
+    folder = system_folder(state)
+    if folder.exists():
+        end_leftovers(folder)
+        former = folder.with_name("logs-of-the-run-before")
+        shutil.rmtree(former, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):
+            (folder / "logs").rename(former)
+        shutil.rmtree(folder)
+    free = shutil.disk_usage(state).free
+    if free < LEAST_FREE_BYTES:
+        raise DevstackError(f"only {free // 1_000_000} MB are free on this disk, 1500 are needed; make room")
+    return folder
+
+
+async def _command(given: argparse.Namespace) -> int:
+    """Runs until done or told to stop; SIGINT, SIGTERM and SIGHUP stop what was started, once."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, stop.set)
+    work = asyncio.create_task(_play(given, stop))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not work.done():
+        work.cancel()
+    try:
+        return await work
+    except asyncio.CancelledError:
+        return STOPPED
+
+
+async def _play(given: argparse.Namespace, stop: asyncio.Event) -> int:
+    teller, began = Teller(), time.monotonic()
+    teller.say("离里通 Lilitong: a demo district on this machine; nothing in it is real (演示).")
+    folder = make_room(given.state)
+    with teller.step(f"everything runs, below {folder}"):
+        stack = await Stack.start(folder, progress=lambda text: teller.progress(text, 0, 1))
+    setup = time.monotonic() - began
+    supervisor = Supervisor(stack, teller.warn)
+    watching = asyncio.create_task(supervisor.run())
+    district = District(stack, progress=teller.progress)
+    try:
+        result = await Story(district, teller, folder / "scanners" / "story", given.contacts).play()
+        summary = _summary(stack, result, setup, time.monotonic() - began, supervisor.restarts)
+        if given.command == "run":
+            await leaflet.hand_out(district, teller, folder, result)
+            await stop.wait()
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        await district.close()
+        teller.say("stopping")
+        await stack.stop()
+    if given.command == "loop":
+        sys.stdout.write(json.dumps(summary) + "\n")
+        sys.stdout.flush()
+    return 0
+
+
+def _summary(stack: Stack, result: Result, setup: float, total: float, restarts: int) -> dict[str, object]:
+    resident, proportional = memory.megabytes(stack)
+    return asdict(result) | {
+        "setup_seconds": round(setup, 1),
+        "seconds": round(total, 1),
+        "rss_mb": resident,
+        "memory_mb": proportional,
+        "restarts": restarts,
+    }

@@ -1,0 +1,141 @@
+"""What `make run` hands to whoever wants to try the running demo: addresses, tokens, calls that work, two phones."""
+
+import json
+import re
+import shlex
+import sys
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from passes.days import date_of, day_number
+
+from devstack import gates, scene
+from devstack.api import decode, encode
+from devstack.district import District, days_around
+from devstack.phone import Phone
+from devstack.processes import DevstackError
+from devstack.scene import Place
+from devstack.story import Result
+from devstack.teller import Teller
+
+PHONES: Final = ("free", "ill")
+"""free: nobody stops them. ill: has a positive result; approve the case and see this phone refused."""
+ROLES: Final = (
+    "app_backend", "approver", "auditor", "checkpoint_lead", "command", "grid_worker", "laboratory", "policy_editor",
+    "registrar", "tracer", "venue_officer", "venue_operator", "volunteer",
+)  # fmt: skip
+TOKEN_SECONDS: Final = 7 * 24 * 3600
+DAYS_AHEAD: Final = 6
+CALLS: Final = files("devstack.demo") / "calls.sh"
+
+
+def show(folder: Path, who: str) -> str:
+    """The QR text of a phone of a running demo, made now. Raises DevstackError when there is none."""
+    path = folder / "phones.json"
+    if not path.exists():
+        raise DevstackError("there is no demo to show a phone of; start one with `make run`")
+    kept = json.loads(path.read_text())[who]
+    phone = Phone(kept["resident_id"])
+    for day, item in kept["days"].items():
+        key = serialization.load_der_private_key(decode(item["key"]), None)
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise DevstackError(f"{path} is damaged; start the demo again")
+        phone.keys[date_of(int(day))], phone.passes[date_of(int(day))] = key, decode(item["pass"])
+    try:
+        return phone.show(datetime.now(UTC))
+    except KeyError:
+        raise DevstackError("the demo's passes were for other days; start it again") from None
+
+
+def _kept(phone: Phone) -> dict[str, object]:
+    def key(day_key: ec.EllipticCurvePrivateKey) -> str:
+        plain = serialization.NoEncryption()
+        return encode(day_key.private_bytes(serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, plain))
+
+    days = {
+        str(day_number(day)): {"key": key(phone.keys[day]), "pass": encode(phone.passes[day])} for day in phone.passes
+    }
+    return {"resident_id": phone.resident_id, "days": days}
+
+
+def private_text(path: Path, text: str) -> None:
+    """Writes a file that only its owner may read."""
+    path.touch(mode=0o600)
+    path.write_text(text, encoding="utf-8")
+
+
+async def hand_out(district: District, teller: Teller, folder: Path, result: Result) -> None:
+    """Makes phones, tokens, a scanner's enrolment and calls.sh in the state folder, and says where they are."""
+    stack = district.stack
+    place = await scene.venue(district)
+    free, ill = await scene.people(district, 2)
+    await district.issue_phones([free, ill], days_around(district.now(), before=0, after=DAYS_AHEAD))
+    await scene.visit(district, place, [free])
+    private_text(folder / "phones.json", json.dumps({"free": _kept(free), "ill": _kept(ill)}))
+    tokens = folder / "tokens" / "people"
+    tokens.mkdir(exist_ok=True, mode=0o700)
+    for name, role in {role: role for role in ROLES}.items() | {("approver-2", "approver")}:
+        subject = {"venue_operator": place.operator, "approver": "approver-1"}.get(name, f"{name}-1")
+        subject = name if name == "approver-2" else subject
+        private_text(tokens / f"{name}.jwt", stack.minter.person(subject, [role], seconds=TOKEN_SECONDS))
+    await _enrol(district, folder / "scanner-enrolment.json")
+    calls = folder / "calls.sh"
+    private_text(calls, _calls(stack.gateway_url, folder, place, ill))
+    teller.chapter("It is yours 请试用")
+    teller.say(f"REST   {stack.gateway_url}/v1    described at {stack.gateway_url}/openapi.json, ready at /readyz")
+    for name, child in stack.children.items():
+        protocol = "REST" if name == "gateway" else "gRPC"
+        teller.say(
+            f"{name:<11} {protocol} 127.0.0.1:{child.listen}    metrics http://127.0.0.1:{child.metrics}/metrics"
+        )
+    teller.say(f"demo tokens, one for each role, good for a week: {tokens}/ROLE.jwt")
+    teller.say(f"logs in {folder / 'logs'}, traces in {folder / 'spans'}")
+    teller.say(f"the case of the story: {result.case_id}")
+    teller.say("")
+    teller.say("Calls to copy; they work while this runs:")
+    teller.say("")
+    for line in calls.read_text(encoding="utf-8").splitlines():
+        teller.plain(line)
+    teller.say("")
+    teller.say(f"The same as one script: sh {calls}")
+    teller.say("Ctrl-C here stops everything that was started.")
+
+
+async def _enrol(district: District, path: Path) -> None:
+    """A scanner enrolled at a new post; the file is what its terminal program takes with --enroll."""
+    gate = await scene.gate(district)
+    pem = gate.key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    enrolment = {
+        "target": district.stack.address("checkpoint"),
+        "device_id": gate.device_id,
+        "device_key": pem.decode(),
+        "log_keys": [key.encode() for key in await gates.log_keys(district)],
+    }
+    private_text(path, json.dumps(enrolment, indent=1))
+
+
+def _calls(url: str, folder: Path, place: Place, ill: Phone) -> str:
+    """A shell script of calls. The QR texts are made at the moment they are used, for they are fresh for a minute."""
+    text = CALLS.read_text(encoding="utf-8")
+    values = {
+        "URL": url,
+        "FOLDER": shlex.quote(str(folder)),
+        "PYTHON": shlex.quote(sys.executable),
+        "STATE": shlex.quote(str(folder.parent)),
+        "CODE": _within_quotes(place.code),
+        "ILL": ill.resident_id,
+    }
+    for name, value in values.items():
+        text = text.replace(f"@{name}@", value)
+    return text
+
+
+def _within_quotes(text: str) -> str:
+    """The text as it stands within double quotes of a shell."""
+    return re.sub(r'([$`"\\])', r"\\\1", text)
