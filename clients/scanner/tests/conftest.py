@@ -1,4 +1,4 @@
-# ruff: noqa: N802, ASYNC109 - methods are named by the contract
+# ruff: noqa: N802 - methods are named by the contract
 """A checkpoint as far as a scanner sees it: ScanService over real gRPC, with truly signed passes and proven segments."""
 
 import asyncio
@@ -82,6 +82,9 @@ class Checkpoint(ScanServiceServicer):
     revoked: bool = False
     delay: float = 0.0
     lose_answers: int = 0
+    forgets_tokens: bool = False
+    log_key_revoked: bool = False
+    kept_back: list[Segment] = field(default_factory=list)
     judge: Callable[[scan_pb2.ScanRequest, scan_pb2.ScanResponse], None] | None = None
 
     def __post_init__(self) -> None:
@@ -95,8 +98,6 @@ class Checkpoint(ScanServiceServicer):
         self.batches = 0
         self.refuse: dict[bytes, str] = {}
         self.feeds: set[asyncio.Queue[Any]] = set()
-        self.hold: list[scan_pb2.SyncResponse] = []
-        self.holding = False
         self._replays = ReplayGuard()
         self.server: Any = None
         self.port = 0
@@ -110,7 +111,9 @@ class Checkpoint(ScanServiceServicer):
         keys = [
             Key(b"real-key", Use.PASS, spki(self.issuer.public_key()), *ALWAYS),
             Key(b"drillkey", Use.DRILL_PASS, spki(self.drill_issuer.public_key()), *ALWAYS),
-            Key(b"log--key", Use.LOG, spki(log_key), *ALWAYS, origin=self.log.signer.name),
+            Key(
+                b"log--key", Use.LOG, spki(log_key), *ALWAYS, origin=self.log.signer.name, revoked=self.log_key_revoked
+            ),
         ]
         return scan_pb2.Keys(keys=to_messages(keys))
 
@@ -228,7 +231,7 @@ class Checkpoint(ScanServiceServicer):
         if self.recorded:
             tags = shown.tags if isinstance(shown, ShownCredential) else ()
             item = scan_pb2.OfflineScan(scan_id=request.scan_id, tags=tags, verdict=int(decision.verdict))
-            self.stored.setdefault(request.scan_id, []).append(item)
+            self.stored.setdefault(request.scan_id, [item])  # the same scan again is the same row
         if self.judge:
             self.judge(request, answer)
         return answer
@@ -257,8 +260,12 @@ class Checkpoint(ScanServiceServicer):
     async def Sync(self, request: scan_pb2.SyncRequest, context: Any) -> AsyncIterator[scan_pb2.SyncResponse]:
         await self._admit(context)
         self.tokens.append(request.resume_token)
+        if request.resume_token and self.forgets_tokens:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "not one of ours")
         feed: asyncio.Queue[Any] = asyncio.Queue()
-        lacking = self.index.segments_after(request.resume_token)
+        lacking = [
+            segment for segment in self.index.segments_after(request.resume_token) if segment not in self.kept_back
+        ]
         self.feeds.add(feed)
         try:
             yield scan_pb2.SyncResponse(keys=self.keys())
@@ -285,6 +292,13 @@ class Checkpoint(ScanServiceServicer):
             await self.server.stop(None)
             self.server = None
 
+    @staticmethod
+    async def until(check: Callable[[], Any], seconds: float = 10) -> Any:
+        async with asyncio.timeout(seconds):
+            while not (found := check()):  # noqa: ASYNC110 - what is waited for tells nobody
+                await asyncio.sleep(0.01)
+        return found
+
     @property
     def target(self) -> str:
         return f"127.0.0.1:{self.port}"
@@ -303,13 +317,6 @@ class Checkpoint(ScanServiceServicer):
 
 def policy_message(policy: Policy) -> scan_pb2.ScanPolicy:
     return scan_pb2.ScanPolicy(**{name: getattr(policy, name) for name in Policy.__slots__})
-
-
-async def until(check: Callable[[], Any], seconds: float = 10) -> Any:
-    async with asyncio.timeout(seconds):
-        while not (found := check()):
-            await asyncio.sleep(0.01)
-    return found
 
 
 @pytest.fixture

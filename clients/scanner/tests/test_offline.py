@@ -1,6 +1,5 @@
 """Verdicts without the server, from the last list: what it says, how old it may be, and that restrictions end."""
 
-import asyncio
 import secrets
 from datetime import timedelta
 
@@ -97,9 +96,7 @@ async def test_doubts_about_a_forged_segment_survive_a_restart(checkpoint, tmp_p
     async with checkpoint.scanner(tmp_path) as scanner:
         assert await scanner.wait_current(10)
         checkpoint.push(scan_pb2.SyncResponse(segment=daysets_wire.to_message(forged)))
-        async with asyncio.timeout(5):
-            while scanner.status().list_complete:
-                await asyncio.sleep(0.01)
+        await checkpoint.until(lambda: not scanner.status().list_complete)
     await checkpoint.stop()
     async with checkpoint.scanner(tmp_path) as scanner:
         shown = await scanner.scan(checkpoint.show(alice), WELL)

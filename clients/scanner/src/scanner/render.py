@@ -1,0 +1,119 @@
+"""Verdicts and states as lines of text: colour, sign and word each say it alone, for the colour-blind and for printers."""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from passes.days import ZONE
+from rich.text import Text
+from verdicts.model import Verdict
+from verdicts.texts import VERDICTS
+
+from scanner.shown import Shown, Status
+
+_SIGNS: Final = {Verdict.ALLOW: "✔", Verdict.REFER: "?", Verdict.DENY: "✖"}
+_STYLES: Final = {
+    Verdict.ALLOW: "bold white on green",
+    Verdict.REFER: "bold black on yellow",
+    Verdict.DENY: "bold white on red",
+}
+_DRILL: Final = "bold white on magenta"
+_MINUTE, _HOUR = 60, 3600
+_CLOCK_OFF_S: Final = 30
+
+
+class Lang(StrEnum):
+    """Which languages are shown."""
+
+    ZH = "zh"
+    EN = "en"
+    BOTH = "both"
+
+    def say(self, zh: str, en: str) -> str:
+        return {Lang.ZH: zh, Lang.EN: en, Lang.BOTH: f"{zh} {en}"}[self]
+
+
+def age(seconds: int | None, lang: Lang) -> str:
+    """The age of a list, in the largest unit that fits."""
+    if seconds is None:
+        return lang.say("无名单", "no list")
+    value, zh, en = seconds, "秒", "s"
+    if seconds >= 2 * _HOUR:
+        value, zh, en = seconds // _HOUR, "小时", "h"
+    elif seconds >= 2 * _MINUTE:
+        value, zh, en = seconds // _MINUTE, "分钟", "min"
+    return lang.say(f"名单{value}{zh}前", f"list {value} {en} old")
+
+
+def verdict(shown: Shown, lang: Lang, now: datetime, queue: int) -> list[Text]:
+    """The verdict, its reasons and where it comes from. now: the corrected time. queue: scans waiting for upload."""
+    head = Text()
+    if shown.drill_id:
+        head.append(f" 演练 DRILL {shown.drill_id} ", _DRILL).append(" ")
+    word = VERDICTS[shown.verdict]
+    head.append(f" {_SIGNS[shown.verdict]} {lang.say(word.zh, word.en)} ", _STYLES[shown.verdict])
+    state = lang.say("在线", "on line") if shown.online else lang.say("离线", "OFF LINE")
+    parts = [f"{shown.took_ms:.0f} ms", state, age(shown.list_age_seconds, lang)]
+    if shown.online and shown.degraded:
+        parts.append(lang.say("服务降级", "degraded"))
+    if queue:
+        parts.append(lang.say(f"待上传{queue}", f"{queue} to upload"))
+    if not shown.recorded and not shown.queued:
+        parts.append(lang.say("未能记录！", "NOT RECORDED!"))
+    head.append("  " + " · ".join(parts), "dim")
+    return [head, *_reasons(shown, lang), *_denials(shown, lang, now)]
+
+
+def state(status: Status, lang: Lang) -> Text:
+    """One line about the scanner itself."""
+    parts = [lang.say("在线", "on line") if status.online else lang.say("离线", "OFF LINE")]
+    parts.append(age(status.list_age_seconds, lang))
+    if not status.list_complete:
+        parts.append(lang.say("名单不完整", "list incomplete"))
+    parts.append(lang.say(f"待上传{status.queue}", f"{status.queue} to upload"))
+    if status.overdue:
+        parts.append(lang.say(f"其中{status.overdue}条已超72小时", f"{status.overdue} of them older than 72 h"))
+    if status.aside:
+        parts.append(lang.say(f"未被接收{status.aside}条（输入 a 查看）", f"{status.aside} put aside (type a)"))
+    if status.refused:
+        parts.append(lang.say("设备未获授权！", "THIS DEVICE IS NOT ACCEPTED!"))
+    if abs(status.clock_offset_seconds) > _CLOCK_OFF_S:
+        off = f"{status.clock_offset_seconds:+.0f} s"
+        parts.append(lang.say(f"本机时钟已校正{off}", f"clock corrected by {off}"))
+    parts += status.problems
+    return Text("— " + " · ".join(parts), "dim" if status.online and not status.problems else "bold")
+
+
+def _reasons(shown: Shown, lang: Lang) -> list[Text]:
+    lines = []
+    for reason in shown.reasons:
+        if lang is not Lang.EN:
+            lines.append(Text(f"   {reason.zh}"))
+        if lang is not Lang.ZH:
+            lines.append(Text(f"   {reason.en}"))
+    return lines
+
+
+def _denials(shown: Shown, lang: Lang, now: datetime) -> list[Text]:
+    lines = []
+    for denial in shown.denials:
+        who = (
+            lang.say("持码人", "holder")
+            if denial.person == 0
+            else lang.say("同行人", "companion") + f" {denial.person}"
+        )
+        reference = f"{denial.reference.hex()} ({denial.day:%m-%d} {denial.generation}/{denial.number})"
+        lines.append(Text(f"   {who}: " + lang.say("编号", "reference") + f" {reference}"))
+    if shown.denials and not shown.online:
+        # A lift may have come since: product rule 3 asks for the list's time and a call.
+        made = (now - timedelta(seconds=shown.list_age_seconds or 0)).astimezone(ZONE)
+        lines.append(
+            Text(
+                "   "
+                + lang.say(
+                    f"依据{made:%H:%M}的名单，请致电核实是否已解除",
+                    f"By the list of {made:%H:%M}; call to ask whether it was lifted since",
+                )
+            )
+        )
+    return lines

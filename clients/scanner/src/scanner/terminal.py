@@ -1,0 +1,187 @@
+"""The scanner at a terminal: codes and commands in, verdicts out."""
+
+import asyncio
+import os
+import sys
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
+from typing import Final
+
+from rich.console import Console
+from rich.text import Text
+
+from scanner import render
+from scanner.client import Scanner
+from scanner.journal import JournalError
+from scanner.keyboard import Lines, Seen, codes, is_code, note
+from scanner.link import CallError
+from scanner.render import Lang
+from scanner.shown import Shown
+
+SAME_CODE: Final = timedelta(seconds=2)
+"""A trigger pulled twice types the same code twice; that is one person, not a replay."""
+_LOOK_S: Final = 0.5
+_LAST_UPLOAD_S: Final = 3.0
+_CHUNK: Final = 4096
+_SHORT: Final = 8
+
+HELP: Final = (
+    (
+        "t 36.8 体温；ok 36.6 两码皆绿、戴口罩；h/i g|y|r|- 健康码/行程卡；m 口罩；b 已核对持卡人",
+        "t 36.8 temperature; ok 36.6 both codes green, mask; h/i g|y|r|- health code/itinerary; m mask; b bearer compared",
+    ),
+    (
+        "n 无手机无卡；s 状态；u 立即上传；a 未被接收的记录；a clear 清除；q 退出",
+        "n neither phone nor card; s state; u upload now; a what was not taken; a clear; q quit",
+    ),
+)
+
+
+class Terminal:
+    """One scanner, one keyboard."""
+
+    def __init__(self, scanner: Scanner, console: Console, lang: Lang) -> None:
+        self._scanner, self._console, self._lang = scanner, console, lang
+        self._seen = Seen()
+        self._last: tuple[str, Shown] | None = None
+        self._last_at = scanner.clock.now()
+        self._commands: dict[str, Callable[[], Awaitable[None]]] = {
+            "n": lambda: self._judge(""),
+            "s": self._state,
+            "u": self._upload,
+            "a": self._aside,
+            "a clear": self._clear,
+            "?": self._help,
+            "help": self._help,
+        }
+
+    async def run(self, lines: AsyncIterator[str]) -> None:
+        """Until `q` or the end of input."""
+        watching = asyncio.create_task(self._watch())
+        try:
+            async for line in lines:
+                if line.strip().lower() == "q":
+                    break
+                await self.take(line)
+        finally:
+            watching.cancel()
+        await self._leave()
+
+    async def take(self, line: str) -> None:
+        """One line: a command, or what a wedge scanner typed."""
+        noted = None if is_code(line) else note(self._seen, line)
+        if noted is not None:
+            self._seen = noted
+            return
+        word = line.strip().lower()
+        if (command := self._commands.get(word)) is not None:
+            await command()
+        elif len(word) <= _SHORT and not is_code(line):  # nothing so short is a torn code
+            self._say("不明指令，输入 ? 查看", "No such command; type ? for help")
+        else:
+            for code in codes(line):
+                await self._judge(code)
+
+    async def _judge(self, code: str) -> None:
+        now = self._scanner.clock.now()
+        if code and self._last is not None and self._last[0] == code and now - self._last_at < SAME_CODE:
+            self._show(self._last[1])
+            return
+        shown = await self._scanner.scan(code, self._seen.observations, bearer_matched=self._seen.bearer_matched)
+        self._seen, self._last, self._last_at = Seen(), (code, shown), self._scanner.clock.now()
+        self._show(shown)
+
+    def _show(self, shown: Shown) -> None:
+        queue = self._scanner.status().queue
+        for text in render.verdict(shown, self._lang, self._scanner.clock.now(), queue):
+            self._print(text)
+
+    async def _upload(self) -> None:
+        try:
+            count = await self._scanner.upload()
+        except CallError as error:
+            self._say(f"上传未成功（{error}），稍后自动重试", f"Not uploaded ({error}); tried again later by itself")
+        else:
+            self._say(f"已上传{count}条", f"{count} uploaded")
+
+    async def _state(self) -> None:
+        self._print(render.state(self._scanner.status(), self._lang))
+
+    async def _help(self) -> None:
+        for zh, en in HELP:
+            self._say(zh, en)
+
+    async def _clear(self) -> None:
+        self._scanner.clear_aside()
+        await self._state()
+
+    async def _aside(self) -> None:
+        found = self._scanner.aside()
+        for item in found:
+            self._print(Text(f"   {item.scanned_at:%Y-%m-%d %H:%M}Z  {item.scan_id.hex()}  {item.reason}"))
+        self._say(f"共{len(found)}条未被接收", f"{len(found)} were not taken")
+
+    async def _watch(self) -> None:
+        """Says when the scanner goes on or off line, or something is wrong with it, without being asked."""
+        told: tuple[object, ...] | None = None
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            status = self._scanner.status()
+            now = (
+                status.online,
+                status.refused,
+                status.list_complete,
+                status.overdue > 0,
+                status.aside,
+                status.problems,
+            )
+            if now != told:
+                told = now
+                self._print(render.state(status, self._lang))
+
+    async def _leave(self) -> None:
+        """A last try to upload; what does not get away stays in the journal, and that is said."""
+        try:
+            if self._scanner.status().online:
+                async with asyncio.timeout(_LAST_UPLOAD_S):
+                    await self._scanner.upload()
+        except (CallError, JournalError, TimeoutError):
+            pass
+        self._print(render.state(self._scanner.status(), self._lang))
+
+    def _say(self, zh: str, en: str) -> None:
+        self._print(Text(f"   {self._lang.say(zh, en)}"))
+
+    def _print(self, text: Text) -> None:
+        self._console.print(text, soft_wrap=True, highlight=False)
+
+
+async def typed_lines(descriptor: int | None = None) -> AsyncIterator[str]:
+    """Lines from standard input (or a descriptor) as they are typed, whatever it is: terminal, pipe or file.
+
+    A thread reads, because files cannot be waited for; it ends with the process.
+    """
+    source = sys.stdin.fileno() if descriptor is None else descriptor
+    loop, chunks = asyncio.get_running_loop(), asyncio.Queue[bytes]()
+
+    def read() -> None:
+        while True:
+            try:
+                data = os.read(source, _CHUNK)
+            except OSError:
+                data = b""
+            try:
+                loop.call_soon_threadsafe(chunks.put_nowait, data)
+            except RuntimeError:
+                return  # the program has ended meanwhile
+            if not data:
+                return
+
+    threading.Thread(target=read, name="keyboard", daemon=True).start()
+    lines = Lines()
+    while data := await chunks.get():
+        for line in lines.feed(data):
+            yield line
+    for line in lines.rest():
+        yield line
