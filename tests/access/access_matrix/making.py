@@ -1,0 +1,210 @@
+"""Making a world through the public API, as the people whose work it is."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+from access_table import Endpoint
+from cryptography.hazmat.primitives.asymmetric import ec
+from google.protobuf.message import Message
+from lilitong.quarantine.v1 import contact_pb2, pass_pb2, register_pb2
+from lilitong.venue.v1 import visit_pb2
+from passes import presentation, venue_code
+from passes.days import day_number, local_day
+
+from access_matrix import samples
+from access_matrix.callers import PURPOSE, Callers
+from access_matrix.doors import OK, Door
+from access_matrix.world import World, new_id, new_key, now, point, public_key
+
+PATIENCE = timedelta(seconds=30)
+ASKED = 3
+
+
+@dataclass(slots=True)
+class Phone:
+    """Passes of today and tomorrow, with their keys."""
+
+    resident_id: str
+    keys: dict[int, ec.EllipticCurvePrivateKey] = field(default_factory=dict)
+    passes: dict[int, bytes] = field(default_factory=dict)
+
+    def shown(self, code: str = "") -> str:
+        at = now()
+        day = day_number(local_day(at))
+        context = venue_code.parse(code).to_bytes() if code else b""
+        return presentation.present(self.passes[day], self.keys[day], at, context=context).to_text()
+
+
+class Maker:
+    """Calls as somebody who may; every refusal is an error."""
+
+    def __init__(self, door: Door, callers: Callers, endpoints: Mapping[str, Endpoint]) -> None:
+        self._door, self._callers = door, callers
+        self._by_request = {one.request: one for one in endpoints.values()}
+
+    async def say(self, role: str, request: Message, subject: str = "") -> Any:
+        headers = self._callers.person(role, subject=subject) | PURPOSE
+        answer = await self._door.call(self._by_request[type(request)], request, headers)
+        assert answer.kind == OK, f"{type(request).__name__} as {role}: {answer}"
+        return answer.reply
+
+    async def world(self) -> World:
+        world = World(operator=f"operator-{new_id()}")
+        await self._policy()
+        world = await self._places(world)
+        world = await self._person(world)
+        return await self._loop(world)
+
+    async def _policy(self) -> None:
+        draft = samples.draft_policy(World(), "policy_editor")
+        draft.effective_from.FromDatetime(now() - timedelta(minutes=1))
+        await self.say("policy_editor", draft)
+        for _ in range(2):
+            approval = samples.approve_policy(World(policy_id=draft.policy_id), "approver")
+            await self.say("approver", approval)
+
+    async def _places(self, world: World) -> World:
+        venue = (await self.say("venue_officer", samples.register_venue(world, ""))).venue
+        post = (await self.say("checkpoint_lead", samples.register_post(world, ""))).post
+        world = replace(world, post_id=post.post_id)
+        device = samples.enroll_device(world, "")
+        device.public_key = public_key(world.device_key)
+        await self.say("checkpoint_lead", device)
+        revoking = samples.enroll_device(world, "")
+        await self.say("checkpoint_lead", revoking)
+        drill = samples.start_drill(world, "")
+        await self.say("command", drill)
+        policy = samples.draft_policy(world, "")
+        await self.say("policy_editor", policy)
+        zones = [zone.zone for zone in venue.zones]
+        return replace(
+            world,
+            venue_id=venue.venue_id,
+            zone=zones[0],
+            replacing_zone=zones[1],
+            revoking_zone=zones[2],
+            screen_zone=zones[3],
+            venue_code=venue.zones[0].code,
+            device_id=device.device_id,
+            revoking_device_id=revoking.device_id,
+            drill_id=drill.drill_id,
+            policy_id=policy.policy_id,
+        )
+
+    async def _person(self, world: World) -> World:
+        home = await self._household(1)
+        phone = await self._phone(home.residents[0].resident_id)
+        world = replace(
+            world,
+            household_id=home.household_id,
+            resident_id=phone.resident_id,
+            id_number=home.residents[0].id_number,
+            suspect_id=(await self._household(1)).residents[0].resident_id,
+            shown=phone.shown,
+        )
+        card = samples.issue_card(world, "")
+        await self.say("registrar", card)
+        return replace(world, card_id=card.card_id, visit_id=await self._visit(world, phone))
+
+    async def _household(self, size: int) -> register_pb2.RegisterHouseholdRequest:
+        home = samples.register_household(World(), "registrar")
+        home.residents.extend(samples.resident() for _ in range(size - 1))
+        await self.say("registrar", home)
+        return home
+
+    async def _phone(self, resident_id: str) -> Phone:
+        today = day_number(local_day(now()))
+        phone = Phone(resident_id, {day: new_key() for day in (today, today + 1)})
+        keys = [pass_pb2.DayPhoneKey(day=day, phone_key=point(key)) for day, key in phone.keys.items()]
+        request = pass_pb2.IssuePassesRequest(request_id=new_id(), resident_id=resident_id, keys=keys)
+        answer = await self.say("app_backend", request)
+        phone.passes = {one.day: getattr(one, "pass") for one in answer.passes}
+        return phone
+
+    async def _visit(self, world: World, phone: Phone, *, staff: bool = False) -> str:
+        """Staff's word makes a proven visit, a printed code one that leaves a question."""
+        role = "venue_operator" if staff else "app_backend"
+        request = samples.check_in(replace(world, shown=phone.shown), role)
+        # The venue's replicas learn of a new zone a moment after it was registered.
+        for _ in range(100):
+            answer = await self.say(role, request, subject=world.operator if staff else "")
+            if answer.outcome == visit_pb2.CHECK_IN_OUTCOME_ADMITTED:
+                return str(answer.visit_ids[0])
+            await asyncio.sleep(0.1)
+        raise AssertionError(f"nobody is admitted: {answer}")
+
+    async def _suspect(self, resident_id: str) -> tuple[str, str]:
+        about = World(suspect_id=resident_id)
+        case = samples.open_case(about, "")
+        await self.say("tracer", case)
+        result = samples.lab_result(about, "")
+        await self.say("laboratory", result)
+        return case.case_id, result.lab_result_id
+
+    async def _loop(self, world: World) -> World:
+        """A confirmed case with three restricted relatives and three people to be asked, and two cases not so far."""
+        home = await self._household(4)
+        index = await self._phone(home.residents[0].resident_id)
+        await self._visit(world, index, staff=True)
+        for _ in range(ASKED):
+            other = await self._household(1)
+            await self._visit(world, await self._phone(other.residents[0].resident_id))
+        case_id, result_id = await self._suspect(index.resident_id)
+        about = World(case_id=case_id, approving_case_id=case_id, approving_result_id=result_id)
+        await self.say("approver", samples.approve_case(about, ""))
+        await self._until(lambda: self._searched(about))
+        await self.say("approver", samples.approve_case(about, ""))
+        contacts = await self._until(lambda: self._restricted(case_id))
+        # The resident's own visit to the same zone leaves a question about them too.
+        asked = await self.say("tracer", contact_pb2.ListInterviewTasksRequest(area="141102", case_id=case_id))
+        task, *asked = [one.task_id for one in asked.tasks]
+        evidence, proposed = [await self._evidence(one) for one in asked[:2]]
+        proposal = samples.propose_restriction(World(evidence_id=proposed), "")
+        await self.say("tracer", proposal)
+        stays, lifting, proposed_lift = contacts
+        lift = samples.propose_lift(World(lifting_id=proposed_lift.restriction_id), "")
+        await self.say("tracer", lift)
+        suspect = (await self._household(1)).residents[0].resident_id
+        closing = (await self._household(1)).residents[0].resident_id
+        approving_case_id, approving_result_id = await self._suspect(suspect)
+        return replace(
+            world,
+            case_id=case_id,
+            approving_case_id=approving_case_id,
+            approving_result_id=approving_result_id,
+            closing_case_id=(await self._suspect(closing))[0],
+            restriction_id=stays.restriction_id,
+            restricted_id=stays.resident_id,
+            lifting_id=lifting.restriction_id,
+            lift_proposed_id=proposed_lift.restriction_id,
+            evidence_id=evidence,
+            proposal_id=proposal.restriction_id,
+            task_id=task,
+        )
+
+    async def _evidence(self, task_id: str) -> str:
+        answer = await self.say("tracer", samples.complete_task(World(task_id=task_id), ""))
+        return str(answer.evidence_id)
+
+    async def _searched(self, about: World) -> Any:
+        """The impact, when every search was answered and all who were there are found."""
+        impact = await self.say("approver", samples.case_impact(about, ""))
+        answered = impact.searches and impact.searches == impact.searches_answered
+        return impact if answered and impact.people_to_ask >= ASKED else None
+
+    async def _restricted(self, case_id: str) -> Any:
+        answer = await self.say("tracer", contact_pb2.ListContactsRequest(case_id=case_id))
+        relatives = [one for one in answer.contacts if one.kind == contact_pb2.CONTACT_KIND_HOUSEHOLD]
+        return relatives if relatives and all(one.restriction_id for one in relatives) else None
+
+    async def _until(self, look: Any) -> Any:
+        deadline = now() + PATIENCE
+        while True:
+            found = await look()
+            if found:
+                return found
+            assert now() < deadline, f"nothing came of {look}"
+            await asyncio.sleep(0.05)

@@ -1,0 +1,88 @@
+"""The things that the calls are about: one of each, in one community."""
+
+import itertools
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from uuid import uuid4
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from devstack.demo.people import id_number
+from devstack.demo.places import FENGSHAN, community
+
+HOME = community(FENGSHAN, 0)
+"""Where everything lies: 141102002001."""
+
+_PEOPLE = itertools.count(secrets.randbelow(5_000_000))
+
+
+def new_id() -> str:
+    return str(uuid4())
+
+
+def new_number() -> str:
+    """An identification number that no other call gave."""
+    person = next(_PEOPLE)
+    return id_number(date(1890, 1, 2) + timedelta(days=person % 7000), person // 7000 % 1000)
+
+
+def new_key() -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def public_key(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """As devices are enrolled: SubjectPublicKeyInfo."""
+    return key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def point(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """As passes are bound: the compressed point."""
+    return key.public_key().public_bytes(serialization.Encoding.X962, serialization.PublicFormat.CompressedPoint)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Ids of things, each in the state in which its one call succeeds. Unless they are given, they exist nowhere.
+
+    `resident_id` and what follows up to `task_id` are people of HOME or lead to them; the `…ing` cases, restrictions,
+    zones and devices are for the call that changes them. `shown`: a fresh presentation of the resident's phone,
+    for the given venue code or, without one, for a person who scans.
+    """
+
+    household_id: str = field(default_factory=new_id)
+    resident_id: str = field(default_factory=new_id)
+    id_number: str = field(default_factory=new_number)
+    suspect_id: str = field(default_factory=new_id)
+    card_id: str = field(default_factory=new_id)
+    case_id: str = field(default_factory=new_id)
+    approving_case_id: str = field(default_factory=new_id)
+    approving_result_id: str = field(default_factory=new_id)
+    closing_case_id: str = field(default_factory=new_id)
+    restriction_id: str = field(default_factory=new_id)
+    restricted_id: str = field(default_factory=new_id)
+    lifting_id: str = field(default_factory=new_id)
+    lift_proposed_id: str = field(default_factory=new_id)
+    evidence_id: str = field(default_factory=new_id)
+    proposal_id: str = field(default_factory=new_id)
+    task_id: str = field(default_factory=new_id)
+    drill_id: str = "drill-of-nobody"
+    policy_id: str = field(default_factory=new_id)
+    venue_id: str = field(default_factory=new_id)
+    operator: str = "operator-of-nothing"
+    zone: int = 1
+    replacing_zone: int = 2
+    revoking_zone: int = 3
+    screen_zone: int = 4
+    venue_code: str = "LLV1:NOTHING"
+    visit_id: str = "0123456789abcdef"
+    post_id: str = field(default_factory=new_id)
+    device_id: str = field(default_factory=new_id)
+    device_key: ec.EllipticCurvePrivateKey = field(default_factory=new_key, repr=False)
+    revoking_device_id: str = field(default_factory=new_id)
+    shown: Callable[[str], str] = lambda _code: "LLT1:NOTHING"

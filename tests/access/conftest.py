@@ -1,0 +1,69 @@
+"""The catalog of endpoints, a running system of its own, and worlds for calls to be about."""
+
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import grpc
+import httpx
+import pytest
+import pytest_asyncio
+
+ROOT = Path(__file__).parents[2]
+# Neither is installed: one is this folder's own, the other a script.
+sys.path[:0] = [str(Path(__file__).parent), str(ROOT / "tools/access")]
+
+import access_table  # noqa: E402
+from access_matrix.callers import Callers  # noqa: E402
+from access_matrix.doors import Door, Rest, Rpcs  # noqa: E402
+from access_matrix.making import Maker  # noqa: E402
+from devstack.stack import Stack  # noqa: E402
+
+CATALOG = access_table.collect()
+
+
+@pytest.fixture(scope="session")
+def catalog():
+    return CATALOG
+
+
+def pytest_generate_tests(metafunc):
+    """`call`: every endpoint by every door that it has, as (door's name, endpoint)."""
+    if "call" in metafunc.fixturenames:
+        calls = [("grpc", one) for one in CATALOG.endpoints.values()]
+        calls += [("rest", one) for one in CATALOG.endpoints.values() if one.operation is not None]
+        metafunc.parametrize("call", calls, ids=[f"{door}-{one.path.rpartition('.')[2]}" for door, one in calls])
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="session", name="stack")
+async def _stack(state_dir) -> AsyncIterator[Stack]:
+    # All calls of a test come at once; limits of rate are tested elsewhere.
+    limits = {"GATEWAY_RATE": "100000", "GATEWAY_BURST": "100000"}
+    stack = await Stack.start(state_dir / "access", extra_env=limits)
+    yield stack
+    await stack.stop()
+
+
+@pytest.fixture(scope="package")
+def callers(stack) -> Callers:
+    return Callers(stack.minter)
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="session", name="doors")
+async def _doors(stack) -> AsyncIterator[dict[str, Door]]:
+    channels = {name: grpc.aio.insecure_channel(stack.address(name)) for name in access_table.SERVICES}
+    async with httpx.AsyncClient(base_url=stack.gateway_url, timeout=15, trust_env=False) as client:
+        yield {"grpc": Rpcs(channels), "rest": Rest(client)}
+    for channel in channels.values():
+        await channel.close()
+
+
+@pytest.fixture(scope="package")
+def maker(doors, callers) -> Maker:
+    return Maker(doors["grpc"], callers, CATALOG.endpoints)
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="session", name="world")
+async def _world(maker):
+    """What calls may be about that are repeated in all roles and areas; some of it changes on the way."""
+    return await maker.world()
