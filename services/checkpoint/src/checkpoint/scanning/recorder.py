@@ -1,6 +1,7 @@
 """From a verdict to a committed row, without a verdict ever waiting for a store that does not answer."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -17,7 +18,8 @@ from checkpoint.searches.events import meet_searches
 
 WAIT_S: Final = 0.3
 # While nothing gets through, the next ones only have a moment: each is tried, none is made to stand in the rain.
-STALLED_WAIT_S: Final = 0.02
+STALLED_AFTER_S: Final = 1.0
+STALLED_WAIT_S: Final = 0.03
 MAX_WAITING: Final = 4096
 CONNECTIONS: Final = 2
 
@@ -40,6 +42,7 @@ class Recorder:
         self._pool, self._clock, self._relay, self._seal = pool, clock, relay, seal
         self._commit = GroupCommit(pool, self.write, connections=CONNECTIONS, acquire_seconds=2.0)
         self._stalled = False
+        self._succeeded = time.monotonic()
 
     async def record(self, scan: Scan) -> Stored | None:
         """The store's word on the scan; None when it could not be had in time."""
@@ -47,18 +50,16 @@ class Recorder:
             UNRECORDED.inc()
             return None
         future = self._commit.submit(scan)
-        await asyncio.wait((future,), timeout=STALLED_WAIT_S if self._stalled else WAIT_S)
-        if future.done():
-            error = future.exception()
-            if error is None:
-                self._recovered()
-                return future.result()
+        if not await _settled(future, STALLED_WAIT_S if self._stalled else WAIT_S):
+            future.add_done_callback(self._later)
+            self._missed("timeout")
+        elif (error := future.exception()) is None:
+            self._recovered()
+            return future.result()
+        else:
             if not isinstance(error, _UNREACHABLE):
                 _log.error("scan_not_recorded", error=type(error).__name__)
-        elif not self._stalled:
-            _log.warning("recording_stalled")
-        self._stalled = True
-        future.add_done_callback(self._later)
+            self._missed(type(error).__name__)
         UNRECORDED.inc()
         return None
 
@@ -86,6 +87,31 @@ class Recorder:
             self._recovered()
 
     def _recovered(self) -> None:
+        self._succeeded = time.monotonic()
         if self._stalled:
             self._stalled = False
             _log.info("recording_again")
+
+    def _missed(self, cause: str) -> None:
+        if not self._stalled and time.monotonic() - self._succeeded > STALLED_AFTER_S:
+            self._stalled = True
+            _log.warning("recording_stalled", cause=cause)
+
+
+async def _settled(future: asyncio.Future[Stored], seconds: float) -> bool:
+    """Waits without cancelling what it waits for; leaner than `asyncio.wait`, since every scan comes through here."""
+    loop = asyncio.get_running_loop()
+    done = loop.create_future()
+
+    def wake(_: object = None) -> None:
+        if not done.done():
+            done.set_result(None)
+
+    future.add_done_callback(wake)
+    timer = loop.call_later(seconds, wake)
+    try:
+        await done
+    finally:
+        timer.cancel()
+        future.remove_done_callback(wake)
+    return future.done()
