@@ -46,6 +46,8 @@ class _ShiftedClock(SystemClock):
 
 def main(arguments: list[str] | None = None) -> int:
     """The program; returns its exit code."""
+    # Staff read verdicts here, not the library's remarks on connections. It reads this when it starts.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     options = _parser().parse_args(arguments)
     console = Console(no_color=options.no_color or None, emoji=False, markup=False)
     try:
