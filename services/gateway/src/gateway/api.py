@@ -1,6 +1,7 @@
 """The FastAPI application: one route per operation, each with its access rule, none without."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
 from types import MappingProxyType
 
 import orjson
@@ -93,7 +94,7 @@ def _ruled(operation: Operation) -> Callable[[Endpoint], Endpoint]:
 
 
 def _system_routes(api: FastAPI, readiness: Readiness) -> None:
-    description = orjson.dumps(document(OPERATIONS))
+    description = cache(lambda: orjson.dumps(document(OPERATIONS)))
 
     @allow(anonymous=True, area=NOWHERE)
     async def healthz(request: Request) -> Response:
@@ -110,7 +111,7 @@ def _system_routes(api: FastAPI, readiness: Readiness) -> None:
     @allow(anonymous=True, area=NOWHERE)
     async def described(request: Request) -> Response:
         visit_of(request.scope).route = "/openapi.json"
-        return Response(description, 200, None, _JSON)
+        return Response(description(), 200, None, _JSON)
 
     for path, endpoint in (("/healthz", healthz), ("/readyz", readyz), ("/openapi.json", described)):
         api.add_api_route(path, endpoint, methods=["GET"], name=endpoint.__name__)

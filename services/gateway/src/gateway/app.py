@@ -1,6 +1,7 @@
 """The wiring of the gateway, to be read from top to bottom. Nothing else knows all of its parts."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
 
 from chassis import logs, telemetry
@@ -8,10 +9,11 @@ from chassis.auth import TokenVerifier
 from chassis.clock import Clock, OffsetFileClock, SystemClock
 from chassis.jwks import KeySource
 from chassis.run import Service
+from fastapi import FastAPI
 from prometheus_client import REGISTRY
 
 from gateway.api import build_api, methods_of
-from gateway.clients import upstreams
+from gateway.clients import Upstreams, upstreams
 from gateway.door import Door
 from gateway.front import Front
 from gateway.hot import CheckIns
@@ -44,17 +46,42 @@ async def build(settings: GatewaySettings, clock: Clock, service: Service) -> No
     peers = upstreams(settings)
     service.closer("upstreams", peers.close)
 
-    # The door.
-    keys = KeySource(settings.jwks)
-    await keys.freshen()
-    door = Door(TokenVerifier(keys, issuer=settings.issuer, audience=settings.audience, clock=clock))
+    # In between.
+    gateway = assemble(settings, clock, peers)
+    await gateway.keys.freshen()
+    REGISTRY.register(gateway.lines.stats)
+    service.closer("metrics", partial(_unregister, gateway.lines))
+    service.closer("check-ins", gateway.check_ins.coalescer.close)
+    service.check("keys", lambda: gateway.keys.loaded)
 
-    # The routes.
+    # In front.
+    service.server(
+        RestServer(
+            settings.listen,
+            gateway.front,
+            gateway.lines,
+            certificate=settings.tls_certificate,
+            key=settings.tls_key,
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """The gateway without its sockets: `front` is the ASGI application, `api` the routes behind it."""
+
+    front: Front
+    api: FastAPI
+    check_ins: CheckIns
+    keys: KeySource
+    lines: Lines
+
+
+def assemble(settings: GatewaySettings, clock: Clock, peers: Upstreams) -> Gateway:
+    """Everything between the server and the channels."""
+    keys = KeySource(settings.jwks)
+    door = Door(TokenVerifier(keys, issuer=settings.issuer, audience=settings.audience, clock=clock))
     lines = Lines()
-    REGISTRY.register(lines.stats)
-    service.closer("metrics", partial(_unregister, lines))
-    readiness = Readiness(peers, keys, lambda: lines.draining)
-    parts = Parts(door, Buckets(settings.rate, settings.burst), peers, settings.body_limit, settings.batch_body_limit)
     check_ins = CheckIns(
         door,
         Buckets(settings.check_in_rate, settings.check_in_burst),
@@ -64,13 +91,10 @@ async def build(settings: GatewaySettings, clock: Clock, service: Service) -> No
         body_limit=settings.body_limit,
         ratio=settings.hot_trace_ratio,
     )
-    service.closer("check-ins", check_ins.coalescer.close)
-    api = build_api(parts, readiness, check_ins)
+    parts = Parts(door, Buckets(settings.rate, settings.burst), peers, settings.body_limit, settings.batch_body_limit)
+    api = build_api(parts, Readiness(peers, keys, lambda: lines.draining), check_ins)
     front = Front(api, check_ins, lines, partial(methods_of, api), access_log=settings.access_log)
-    service.server(
-        RestServer(settings.listen, front, lines, certificate=settings.tls_certificate, key=settings.tls_key)
-    )
-    service.check("keys", lambda: keys.loaded)
+    return Gateway(front, api, check_ins, keys, lines)
 
 
 async def _unregister(lines: Lines) -> None:

@@ -53,7 +53,7 @@ async def serve(operation: Operation, parts: Parts, request: Request) -> Respons
     except ClientGoneError:
         return Response(status_code=400)  # goes nowhere
     except Exception as error:  # noqa: BLE001 - every failure has a public face
-        response = refuse(error, headers, parameters=_parameters(operation))
+        response = refuse(error, headers, parameters=_parameters(operation, error))
     response.headers.update(rate)
     return response
 
@@ -82,7 +82,10 @@ async def _answer(operation: Operation, parts: Parts, request: Request, headers:
         codec.from_query(message, _query(request), hidden=operation.hidden)
     else:
         data = parse(await read(request.receive, headers, parts.body_limit), headers)
-        codec.decode(data, message, hidden=operation.hidden)
+        try:
+            codec.decode(data, message, hidden=operation.hidden)
+        except DomainError as error:
+            return refuse(error, headers)  # all of this stands in the body, whatever the fields are called
     if key and KEY_FIELD in operation.rpc.takes.fields_by_name:
         setattr(message, KEY_FIELD, key)
     check_request(operation.rule, caller, message)
@@ -125,9 +128,9 @@ def _query(request: Request) -> dict[str, str]:
     return found
 
 
-def _parameters(operation: Operation) -> Collection[str]:
-    """Fields that stand in the address, not in a body."""
-    return operation.rpc.takes.fields_by_name.keys() if operation.reads else operation.parameters
+def _parameters(operation: Operation, error: Exception) -> Collection[str]:
+    """Which of a refusal's fields stand in the address: those of the path, and all of a read without a body."""
+    return error.fields if operation.reads and isinstance(error, DomainError) else operation.parameters
 
 
 def refuse(error: Exception, headers: Headers, *, parameters: Collection[str] = ()) -> Response:

@@ -11,11 +11,12 @@ from gateway.codec import Json
 from gateway.documentation.examples import example, sample_id, value
 from gateway.documentation.refusals import REFUSALS, problem_schema, refusal, system_paths
 from gateway.documentation.schemas import PROBLEM, Schemas, is_required, reference
-from gateway.operations import Operation, rules_of
+from gateway.operations import KEY_FIELD, Operation, rules_of
 from gateway.routes import OPERATIONS
 from gateway.visits import VISIT_KEY
 
 _JSON = "application/json"
+_ITEMS = "requests"
 _DESCRIPTION = """\
 The REST interface of Lilitong (离里通) for app backends and staff tools.
 
@@ -141,13 +142,17 @@ def _body(operation: Operation, schemas: Schemas) -> Json | None:
 def request_schema(operation: Operation, schemas: Schemas) -> Json:
     """The schema of an operation's body."""
     hidden = operation.hidden | ({VISIT_KEY} if operation.hot else set())
-    schema = schemas.given(operation.rpc.takes, hidden)
-    if operation.batch is not None and operation.batch.item_key not in _item(operation).fields_by_name:
-        # The key of an item is no field of the contract: the visit key is made from it.
-        items = schemas.given(_item(operation), {VISIT_KEY})
-        items["properties"] = {operation.batch.item_key: {"type": "string", "format": "uuid"}, **items["properties"]}
-        items["required"] = [operation.batch.item_key, *items["required"]]
-        schema["properties"]["requests"]["items"] = items
+    if operation.batch is None or operation.batch.item_key == KEY_FIELD:
+        return schemas.given(operation.rpc.takes, hidden)
+    # The key of an item is no field of the contract: the visit key is made from it.
+    items = schemas.given(_item(operation), {VISIT_KEY})
+    items["properties"] = {operation.batch.item_key: {"type": "string", "format": "uuid"}, **items["properties"]}
+    items["required"] = [operation.batch.item_key, *items["required"]]
+    schema = schemas.given(operation.rpc.takes, {_ITEMS})
+    limits = rules_of(operation.rpc.takes.fields_by_name[_ITEMS]).repeated
+    bounds = {"minItems": limits.min_items, "maxItems": limits.max_items}
+    schema["properties"][_ITEMS] = {"type": "array", "items": items, **bounds}
+    schema["required"] = [_ITEMS]
     return schema
 
 
@@ -157,19 +162,20 @@ def request_example(operation: Operation) -> Json:
     shown = example(operation.rpc.takes, hidden)
     if operation.batch is not None:
         item = example(_item(operation), {VISIT_KEY})
-        shown = {"requests": [{operation.batch.item_key: sample_id("key"), **item}]}
+        shown = {_ITEMS: [{operation.batch.item_key: sample_id("key"), **item}]}
     return {name: given for name, given in {**shown, **operation.example}.items() if given is not None}
 
 
 def _item(operation: Operation) -> Any:
-    return operation.rpc.takes.fields_by_name["requests"].message_type
+    return operation.rpc.takes.fields_by_name[_ITEMS].message_type
 
 
 def _responses(operation: Operation, schemas: Schemas) -> Json:
     gives = operation.rpc.gives
     whole = gives.fields_by_name[operation.unwrapped].message_type if operation.unwrapped else gives
-    schema, shown = schemas.named(whole, given=False), example(whole)
-    if operation.batch is not None and operation.batch.item_key != "request_id":
+    if operation.batch is None or operation.batch.item_key == KEY_FIELD:
+        schema, shown = schemas.named(whole, given=False), example(whole)
+    else:
         answer = gives.fields_by_name["results"].message_type.fields_by_name["response"].message_type
         schema = _own_results(operation.batch.identity, schemas.named(answer, given=False))
         shown = {"results": [{operation.batch.identity: sample_id("key"), "response": example(answer)}]}

@@ -1,0 +1,118 @@
+"""The committed description of the API: current, valid, complete, and true."""
+
+import json
+from pathlib import Path
+
+import pytest
+from chassis.rpc.validation import validate
+from gateway import codec
+from gateway.documentation.document import document, request_example, text
+from gateway.operations import KEY_FIELD
+from gateway.routes import OPERATIONS
+from gateway.visits import VISIT_KEY
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate as validate_document
+
+COMMITTED = Path(__file__).resolve().parents[3] / "docs/api/openapi.json"
+ALL = [pytest.param(operation, id=operation.id) for operation in OPERATIONS]
+
+
+@pytest.fixture(scope="module")
+def described():
+    return document()
+
+
+def test_the_committed_document_is_current():
+    """`python -m gateway.documentation > docs/api/openapi.json` makes it so."""
+    assert COMMITTED.read_text() == text()
+
+
+def test_the_document_is_valid_openapi_3_1(described):
+    assert described["openapi"].startswith("3.1")
+    validate_document(described)
+
+
+def test_every_operation_is_named_explained_and_guarded(described):
+    ids = []
+    for path, item in described["paths"].items():
+        for operation in item.values():
+            ids.append(operation["operationId"])
+            assert operation["summary"], path
+            assert operation["description"], path
+            assert any(status.startswith("4") for status in operation["responses"]), path
+            assert operation["security"] == ([{"token": []}] if path.startswith("/v1/") else []), path
+    assert len(ids) == len(set(ids))
+    assert {path for path in described["paths"] if path.startswith("/v1/")} == {each.path for each in OPERATIONS}
+
+
+def test_every_schema_that_is_referred_to_exists(described):
+    names = set(described["components"]["schemas"])
+    used = {part.split('"')[0] for part in json.dumps(described).split("#/components/schemas/")[1:]}
+    assert used <= names
+    assert names <= used
+
+
+def resolved(described, schema):
+    return Draft202012Validator({**schema, "components": described["components"]})
+
+
+@pytest.mark.parametrize("operation", ALL)
+def test_examples_satisfy_the_schemas_beside_them(described, operation):
+    found = described["paths"][operation.path][operation.verb.lower()]
+    contents = [found["responses"][str(operation.status)]["content"]["application/json"]]
+    if "requestBody" in found:
+        contents.append(found["requestBody"]["content"]["application/json"])
+    for content in contents:
+        resolved(described, content["schema"]).validate(content["example"])
+
+
+@pytest.mark.parametrize(
+    "operation", [each for each in ALL if not each.values[0].reads and each.values[0].batch is None]
+)
+def test_example_requests_satisfy_the_contract(operation):
+    message = operation.rpc.request()
+    codec.decode(request_example(operation), message)
+    fields = operation.rpc.takes.fields_by_name
+    for name in (*operation.parameters, KEY_FIELD):
+        if name in fields:
+            setattr(
+                message,
+                name,
+                "6f9619ff-8b86-4d01-b42d-00cf4fc964ff"
+                if name.endswith("_id") and name != "drill_id"
+                else 17
+                if name == "zone"
+                else "drill-1",
+            )
+    if VISIT_KEY in fields:
+        message.visit_key = b"12345678"
+    validate(message)
+
+
+@pytest.mark.parametrize("operation", [each for each in ALL if not each.values[0].reads])
+async def test_what_the_schema_calls_required_is_required(door, described, operation):
+    if operation.batch is not None:
+        return
+    body = described["paths"][operation.path]["post" if operation.verb == "POST" else "delete"].get("requestBody")
+    required = body["content"]["application/json"]["schema"].get("required", []) if body else []
+    headers = door.headers(min(operation.rule.roles), purpose=True)
+    path = operation.path.format(
+        **{
+            name: "17"
+            if name == "zone"
+            else "drill-1"
+            if name == "drill_id"
+            else "6f9619ff-8b86-4d01-b42d-00cf4fc964ff"
+            for name in operation.parameters
+        }
+    )
+    for name in required:
+        less = {field: given for field, given in request_example(operation).items() if field != name}
+        response = await door.client.post(path, headers=headers, json=less)
+        assert response.status_code in {400, 403}, name
+    assert not door.peers.asked
+
+
+async def test_the_gateway_serves_its_description(door, described):
+    response = await door.client.get("/openapi.json")
+    assert (response.status_code, response.json()) == (200, described)
