@@ -21,16 +21,22 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def check_port(port: int, what: str) -> None:
-    """Refuses a port that somebody else has."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise DevstackError(
-                f"port {port} for {what} is taken; stop what listens there or choose another"
-            ) from error
+def check_port(port: int, what: str, *, patience: float = 2.0) -> None:
+    """Refuses a port that somebody else has. A process just killed may keep its port for a moment, so it asks again."""
+    deadline = time.monotonic() + patience
+    while True:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    raise DevstackError(
+                        f"port {port} for {what} is taken; stop what listens there or choose another"
+                    ) from error
+            else:
+                return
+        time.sleep(0.05)
 
 
 def check_space(folder: Path, megabytes: int, what: str) -> None:
@@ -103,10 +109,12 @@ def end(pid: int, *, polite: int = signal.SIGTERM, seconds: float = 10.0) -> Non
             time.sleep(0.02)
 
 
-def reap(pid: int) -> None:
-    """Takes the exit status of a child of ours, if it is one."""
+def reap(pid: int, seconds: float = 2.0) -> None:
+    """Takes the exit status of a child of ours, if it is one. Its other threads may still be ending; they hold its files."""
+    deadline = time.monotonic() + seconds
     try:
-        os.waitpid(pid, os.WNOHANG)
+        while os.waitpid(pid, os.WNOHANG) == (0, 0) and time.monotonic() < deadline:
+            time.sleep(0.01)
     except ChildProcessError:
         return
 
