@@ -84,6 +84,7 @@ class Checkpoint(ScanServiceServicer):
     recorded: bool = True
     revoked: bool = False
     delay: float = 0.0
+    late: float = 0.0
     lose_answers: int = 0
     forgets_tokens: bool = False
     log_key_revoked: bool = False
@@ -237,6 +238,7 @@ class Checkpoint(ScanServiceServicer):
             self.stored.setdefault(request.scan_id, [item])  # the same scan again is the same row
         if self.judge:
             self.judge(request, answer)
+        await asyncio.sleep(self.late)
         return answer
 
     async def RecordScans(self, request: scan_pb2.RecordScansRequest, context: Any) -> scan_pb2.RecordScansResponse:

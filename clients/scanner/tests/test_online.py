@@ -20,6 +20,14 @@ def numbers(shown):
     return [text.number for text in shown.reasons]
 
 
+async def held(scanner, checkpoint, segment):
+    """Returns when the scanner's own list has it."""
+    index = scanner._held.index
+    await checkpoint.until(
+        lambda: index.segment(segment.day, segment.drill_id, segment.generation, segment.number) == segment
+    )
+
+
 async def test_an_unrestricted_person_passes_and_the_server_has_the_scan(checkpoint, scanner):
     shown = await scanner.scan(checkpoint.show(secrets.token_bytes(16)), WELL)
     assert (shown.verdict, shown.online, shown.recorded, shown.queued) == (Verdict.ALLOW, True, True, False)
@@ -95,7 +103,7 @@ async def test_a_forged_segment_is_neither_a_denial_nor_silence_even_when_the_se
 
 async def test_an_answer_that_overlooks_a_proven_restriction_is_referred(checkpoint, scanner):
     alice = secrets.token_bytes(16)
-    checkpoint.restrict(alice)
+    await held(scanner, checkpoint, checkpoint.restrict(alice))
 
     def overlook(request, answer):
         answer.verdict = scan_pb2.VERDICT_ALLOW
@@ -106,11 +114,25 @@ async def test_an_answer_that_overlooks_a_proven_restriction_is_referred(checkpo
     assert (shown.verdict, numbers(shown)) == (Verdict.REFER, [Reason.UNPROVEN_DENIAL])
 
 
+async def test_a_restriction_that_arrives_while_the_server_is_asked_counts_at_once(checkpoint, scanner):
+    alice, bob = secrets.token_bytes(16), secrets.token_bytes(16)
+
+    def meanwhile(request, answer):
+        checkpoint.judge = None
+        checkpoint.restrict(bob)
+
+    checkpoint.judge, checkpoint.late = meanwhile, 0.05
+    shown = await scanner.scan(checkpoint.show(alice, bob, presence=0b11), WELL)
+    assert (shown.verdict, numbers(shown)) == (Verdict.DENY, [Reason.RESTRICTED_CLOSE_CONTACT])
+    assert [denial.person for denial in shown.denials] == [1]
+    assert shown.took_ms < 300
+
+
 async def test_a_pushed_lift_lets_the_person_pass(checkpoint, scanner):
     alice = secrets.token_bytes(16)
     checkpoint.restrict(alice)
     assert (await scanner.scan(checkpoint.show(alice), WELL)).verdict is Verdict.DENY
-    checkpoint.restrict(alice, number=3, lift=True)
+    await held(scanner, checkpoint, checkpoint.restrict(alice, number=3, lift=True))
     checkpoint.clock.advance(seconds=1)
     assert (await scanner.scan(checkpoint.show(alice), WELL)).verdict is Verdict.ALLOW
 

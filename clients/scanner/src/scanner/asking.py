@@ -14,7 +14,7 @@ from verdicts.verdict import decide
 from scanner import wire
 from scanner.clock import CorrectedClock
 from scanner.held import Held
-from scanner.judge import Answer, Ruling, of_decision, reconcile
+from scanner.judge import Answer, Ruling, of_decision, reconcile, restricted
 from scanner.link import CallError, Link
 
 ANSWER_S: Final = 0.65
@@ -52,6 +52,7 @@ class Asking:
             observations=wire.observations(seen),
             bearer_matched=bearer_matched,
         )
+        known = restricted(credential, bearer_matched=bearer_matched, lists=self._held.index, at=self._clock.now())
         answer = await self._ask(request)
         if answer is None:
             return Outcome(credential, self._own(credential, seen, bearer_matched=bearer_matched), None)
@@ -59,7 +60,7 @@ class Asking:
         deadline = loop.time() + PROOF_S
         while True:
             news = self._held.news()
-            ruling = self._reconciled(answer, credential, bearer_matched=bearer_matched)
+            ruling = self._reconciled(answer, credential, known, bearer_matched=bearer_matched)
             if ruling.settled or not self._link.online:
                 break
             try:
@@ -91,11 +92,14 @@ class Asking:
         self.stalled = False
         return wire.answer(message)
 
-    def _reconciled(self, answer: Answer, credential: Credential, *, bearer_matched: bool) -> Ruling:
+    def _reconciled(
+        self, answer: Answer, credential: Credential, known: frozenset[int], *, bearer_matched: bool
+    ) -> Ruling:
         return reconcile(
             answer,
             credential,
             bearer_matched=bearer_matched,
+            known=known,
             lists=self._held.index,
             policy=self._held.policy,
             at=self._clock.now(),

@@ -49,14 +49,28 @@ def of_decision(decision: Decision) -> Ruling:
     return Ruling(decision.verdict, reasons, decision.denials, decision.drill_id)
 
 
-def reconcile(
-    answer: Answer, credential: Credential, *, bearer_matched: bool, lists: Lists, policy: Policy, at: datetime
-) -> Ruling:
-    """The server's verdict held against our own list.
+def restricted(credential: Credential, *, bearer_matched: bool, lists: Lists, at: datetime) -> frozenset[int]:
+    """Positions on the pass of those whom our list alone denies."""
+    own = _own(credential, bearer_matched=bearer_matched, lists=lists, at=at)
+    return frozenset(denial.person for denial in own.denials)
 
-    DENY needs a restriction proven here of somebody whom the answer denies. ALLOW of somebody whom our list names is
-    REFER: either the list lacks a lift, or the answer lacks a restriction, and a human finds out. A list that is older
-    than the policy allows bears neither. A verdict that this version does not know is REFER.
+
+def reconcile(
+    answer: Answer,
+    credential: Credential,
+    *,
+    bearer_matched: bool,
+    known: frozenset[int],
+    lists: Lists,
+    policy: Policy,
+    at: datetime,
+) -> Ruling:
+    """The server's verdict held against our own list. known: whom our list denied already when the server was asked.
+
+    DENY needs a restriction proven here of somebody whom the answer denies. ALLOW of somebody whom our list denies only
+    since the question was asked is DENY: the news is later than the answer, and proven. ALLOW of somebody else whom our
+    list names is REFER: either the list lacks a lift, or the answer lacks a restriction, and a human finds out. An answer
+    from a list that is older than the policy allows bears neither. A verdict that this version does not know is REFER.
     """
     own = _own(credential, bearer_matched=bearer_matched, lists=lists, at=at)
     drill_id = credential.drill_id if isinstance(credential, Shown) else answer.drill_id
@@ -70,10 +84,13 @@ def reconcile(
         return Ruling(Verdict.REFER, _with(said, reason), (), drill_id, settled=bool(proven))
     if answer.verdict != Verdict.ALLOW:
         return Ruling(Verdict.REFER, answer.reasons, (), drill_id)
-    if own.denials or Reason.UNPROVEN_DENIAL in own.reasons:
-        return Ruling(Verdict.REFER, _with(answer.reasons, Reason.UNPROVEN_DENIAL), (), drill_id, settled=False)
-    if too_old:
-        return Ruling(Verdict.REFER, _with(answer.reasons, Reason.LIST_TOO_OLD), (), drill_id)
+    if news := tuple(denial for denial in own.denials if denial.person not in known):
+        reasons = tuple(dict.fromkeys(_text(denial.reason) for denial in news))
+        return Ruling(Verdict.DENY, (*reasons, *answer.reasons), news, drill_id)
+    named = bool(own.denials) or Reason.UNPROVEN_DENIAL in own.reasons
+    if named or too_old:
+        reason = Reason.UNPROVEN_DENIAL if named else Reason.LIST_TOO_OLD
+        return Ruling(Verdict.REFER, _with(answer.reasons, reason), (), drill_id, settled=not named)
     return Ruling(Verdict.ALLOW, answer.reasons, (), drill_id)
 
 
