@@ -22,16 +22,22 @@ from devstack.stack import Stack  # noqa: E402
 CATALOG = access_table.collect()
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "only_for(role): walk only the endpoints that admit the role")
+
+
 @pytest.fixture(scope="session")
 def catalog():
     return CATALOG
 
 
 def pytest_generate_tests(metafunc):
-    """`call`: every endpoint by every door that it has, as (door's name, endpoint)."""
+    """`call`: every endpoint by every door that it has, as (door's name, endpoint); marked `only_for(role)`, those of a role."""
     if "call" in metafunc.fixturenames:
-        calls = [("grpc", one) for one in CATALOG.endpoints.values()]
-        calls += [("rest", one) for one in CATALOG.endpoints.values() if one.operation is not None]
+        only = metafunc.definition.get_closest_marker("only_for")
+        wanted = [one for one in CATALOG.endpoints.values() if only is None or only.args[0] in one.rule.roles]
+        calls = [("grpc", one) for one in wanted]
+        calls += [("rest", one) for one in wanted if one.operation is not None]
         metafunc.parametrize("call", calls, ids=[f"{door}-{one.path.rpartition('.')[2]}" for door, one in calls])
 
 
@@ -41,6 +47,8 @@ async def _stack(state_dir) -> AsyncIterator[Stack]:
     limits = {"GATEWAY_RATE": "100000", "GATEWAY_BURST": "100000"}
     stack = await Stack.start(state_dir / "access", extra_env=limits)
     yield stack
+    for name in stack.children:  # nothing of theirs is needed any more, and a drain takes seconds
+        stack.kill(name)
     await stack.stop()
 
 

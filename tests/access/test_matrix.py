@@ -133,11 +133,10 @@ async def test_a_purpose_is_demanded_where_the_rule_says_so(call, probe, callers
             assert answer in PAST
 
 
+@pytest.mark.only_for("venue_operator")
 async def test_an_operator_has_only_its_own_venues(call, doors, callers, world):
     """The owner's dimension: an account of another venue, with the right role and area."""
     name, endpoint = call
-    if "venue_operator" not in endpoint.rule.roles:
-        return
     request = request_for(endpoint.request, world, "venue_operator")
     answer = await doors[name].call(endpoint, request, callers.person("venue_operator", subject="operator-of-another"))
     if endpoint.rule.area is RESOURCE or endpoint.path.endswith("CheckIn"):

@@ -52,7 +52,7 @@ class Callers:
         secret = base64.urlsafe_b64decode(self._public["x"] + "==")
         return {
             "nothing": {},
-            "an empty token": {"authorization": "Bearer "},
+            "an empty token": {"authorization": "Bearer"},
             "no token": bearer("let-me-in"),
             "another scheme": {"authorization": "Basic YWRtaW46YWRtaW4="},
             "expired": bearer(self._token(claims, exp=int(time.time()) - HOUR)),
