@@ -40,6 +40,9 @@ def parser() -> argparse.ArgumentParser:
     for name, text in (("run", "play the loop and stay until Ctrl-C"), ("loop", "play the loop once")):
         command = commands.add_parser(name, help=text)
         command.add_argument("--state", type=Path, default=ROOT / ".lilitong", help="folder for everything it makes")
+        command.add_argument(
+            "--port", type=int, default=0, help="where the gateway listens; any free port unless given"
+        )
         command.add_argument("--contacts", type=int, default=CONTACTS, help="people who come to be restricted")
     show = commands.add_parser("show", help="print a fresh QR text of a demo phone")
     show.add_argument("who", choices=leaflet.PHONES)
@@ -100,24 +103,23 @@ async def _command(given: argparse.Namespace) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
-    work = asyncio.create_task(_play(given, stop))
+    work = asyncio.create_task(_play(given))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
-    if not work.done():
-        work.cancel()
+    work.cancel()  # once: a second time would break off the stopping
     try:
         return await work
     except asyncio.CancelledError:
         return STOPPED
 
 
-async def _play(given: argparse.Namespace, stop: asyncio.Event) -> int:
+async def _play(given: argparse.Namespace) -> int:
     teller, began = Teller(), time.monotonic()
     teller.say("离里通 Lilitong: a demo district on this machine; nothing in it is real (演示).")
     folder = make_room(given.state)
     with teller.step(f"everything runs, below {folder}"):
-        stack = await Stack.start(folder, progress=lambda text: teller.progress(text, 0, 1))
+        stack = await Stack.start(folder, gateway_port=given.port, progress=lambda text: teller.progress(text, 0, 1))
     setup = time.monotonic() - began
     supervisor = Supervisor(stack, teller.warn)
     watching = asyncio.create_task(supervisor.run())
@@ -127,12 +129,13 @@ async def _play(given: argparse.Namespace, stop: asyncio.Event) -> int:
         summary = _summary(stack, result, setup, time.monotonic() - began, supervisor.restarts)
         if given.command == "run":
             await leaflet.hand_out(district, teller, folder, result)
-            await stop.wait()
+            with contextlib.suppress(asyncio.CancelledError):  # the ordinary end of a demo
+                await asyncio.Event().wait()
     finally:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
         await district.close()
-        teller.say("stopping")
+        teller.say("stopping what was started")
         await stack.stop()
     if given.command == "loop":
         sys.stdout.write(json.dumps(summary) + "\n")

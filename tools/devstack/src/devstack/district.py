@@ -174,9 +174,11 @@ class District:
     async def settled_tasks(self, case_id: str, count: int, *, seconds: float = 15.0) -> list[Json]:
         """Every interview task of a case, once there are `count` (they follow the confirmation within a moment)."""
         deadline = asyncio.get_running_loop().time() + seconds
-        while len(found := await self.tasks(case_id)) < count and asyncio.get_running_loop().time() < deadline:
+        while True:
+            found = await self.tasks(case_id)
+            if len(found) >= count or asyncio.get_running_loop().time() > deadline:
+                return found
             await asyncio.sleep(0.05)
-        return found
 
     async def tasks(self, case_id: str) -> list[Json]:
         """Every interview task of a case."""

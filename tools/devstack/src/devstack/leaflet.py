@@ -22,8 +22,8 @@ from devstack.scene import Place
 from devstack.story import Result
 from devstack.teller import Teller
 
-PHONES: Final = ("free", "ill")
-"""free: nobody stops them. ill: has a positive result; approve the case and see this phone refused."""
+PHONES: Final = ("visitor", "ill")
+"""Two people whom nobody stops, until calls.sh takes both to a venue and confirms that one of them is a case."""
 ROLES: Final = (
     "app_backend", "approver", "auditor", "checkpoint_lead", "command", "grid_worker", "laboratory", "policy_editor",
     "registrar", "tracer", "venue_officer", "venue_operator", "volunteer",
@@ -72,15 +72,14 @@ async def hand_out(district: District, teller: Teller, folder: Path, result: Res
     """Makes phones, tokens, a scanner's enrolment and calls.sh in the state folder, and says where they are."""
     stack = district.stack
     place = await scene.venue(district)
-    free, ill = await scene.people(district, 2)
-    await district.issue_phones([free, ill], days_around(district.now(), before=0, after=DAYS_AHEAD))
-    await scene.visit(district, place, [free])
-    private_text(folder / "phones.json", json.dumps({"free": _kept(free), "ill": _kept(ill)}))
+    visitor, ill = await scene.people(district, 2)
+    await district.issue_phones([visitor, ill], days_around(district.now(), before=0, after=DAYS_AHEAD))
+    private_text(folder / "phones.json", json.dumps({"visitor": _kept(visitor), "ill": _kept(ill)}))
     tokens = folder / "tokens" / "people"
     tokens.mkdir(exist_ok=True, mode=0o700)
-    for name, role in {role: role for role in ROLES}.items() | {("approver-2", "approver")}:
-        subject = {"venue_operator": place.operator, "approver": "approver-1"}.get(name, f"{name}-1")
-        subject = name if name == "approver-2" else subject
+    subjects = {role: f"{role}-1" for role in ROLES} | {"approver-2": "approver-2", "venue_operator": place.operator}
+    for name, subject in subjects.items():
+        role = "approver" if name == "approver-2" else name
         private_text(tokens / f"{name}.jwt", stack.minter.person(subject, [role], seconds=TOKEN_SECONDS))
     await _enrol(district, folder / "scanner-enrolment.json")
     calls = folder / "calls.sh"
@@ -98,7 +97,7 @@ async def hand_out(district: District, teller: Teller, folder: Path, result: Res
     teller.say("")
     teller.say("Calls to copy; they work while this runs:")
     teller.say("")
-    for line in calls.read_text(encoding="utf-8").splitlines():
+    for line in calls.read_text(encoding="utf-8").splitlines()[2:]:  # a shell of one's own should not end at an error
         teller.plain(line)
     teller.say("")
     teller.say(f"The same as one script: sh {calls}")

@@ -65,6 +65,7 @@ class Stack:
         *,
         services: Sequence[str] = SERVICES,
         clock_offset: float = 0.0,
+        gateway_port: int = 0,
         extra_env: Mapping[str, str] | None = None,
         progress: Callable[[str], None] = lambda _: None,
     ) -> "Stack":
@@ -74,6 +75,7 @@ class Stack:
             folder: state of this system; what a former run left there is used again.
             services: which of SERVICES.
             clock_offset: seconds added to every service's clock (negative: the past).
+            gateway_port: where the gateway listens; 0: any free port.
             extra_env: settings that replace the defaults, e.g. {"QUARANTINE_FUTURE_FLUSH_SECONDS": "1"}.
             progress: told what is being done.
 
@@ -81,6 +83,8 @@ class Stack:
             DevstackError: with the fix in its text; what was started until then is stopped again.
 
         """
+        if gateway_port:
+            processes.check_port(gateway_port, "the gateway")
         prepare_folder(folder)
         stack = cls(folder, Minter(folder / "tokens"), None, None)
         stack.set_clock(clock_offset)
@@ -90,7 +94,8 @@ class Stack:
             progress("migrating three schemas")
             await stack._migrate(database_url)
             for service in services:
-                stack._add(service, database_url, nats_url, dict(extra_env or {}))
+                port = gateway_port if service == "gateway" else 0
+                stack._add(service, database_url, nats_url, dict(extra_env or {}), port)
             for child in stack.children.values():
                 stack._spawn(child)
             progress("waiting for the services to be ready")
@@ -137,8 +142,8 @@ class Stack:
             path.chmod(0o600)
         return path.read_text()
 
-    def _add(self, service: str, database_url: str, nats_url: str, extra: dict[str, str]) -> None:
-        child = Child(service, processes.free_port(), processes.free_port(), {})
+    def _add(self, service: str, database_url: str, nats_url: str, extra: dict[str, str], port: int) -> None:
+        child = Child(service, port or processes.free_port(), processes.free_port(), {})
         self.children[service] = child
         token = self.folder / "tokens" / f"{service}.jwt"
         token.write_text(self.minter.workload(service, seconds=2 * LONG, now=time.time() - LONG))

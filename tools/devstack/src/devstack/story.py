@@ -173,7 +173,7 @@ class Story:
         teller.say(f"approver-2 approves; answered after {closing.answered_ms:.0f} ms")
         teller.say(f"first of them refused by the scanner at a compound gate 小区卡口 after {closing.first_ms:.0f} ms")
         teller.say(
-            f"the last of all {closing.refused} after {closing.loop_ms:.0f} ms; each showed a fresh pass, each proof was verified there"
+            f"the last of all {closing.refused} after {closing.loop_ms:.0f} ms: fresh passes, each proof verified there"
         )
         if closing.loop_ms > GOAL_LOOP_MS or closing.first_ms > GOAL_FIRST_MS:
             teller.warn(f"slower than the goal of {GOAL_FIRST_MS} ms and {GOAL_LOOP_MS} ms; is this machine busy?")
@@ -196,9 +196,8 @@ class Story:
                 shown.verdict is Verdict.ALLOW,
                 f"somebody who is not restricted was shown {shown.verdict.name}: {shown.reasons}",
             )
-        teller.say(
-            f"{len(free)} others pass 放行 at a road checkpoint 公路卡口, {len(players.by_poster) + 1} of whom are still to be asked a question"
-        )
+        asked = len(players.by_poster) + 1
+        teller.say(f"{len(free)} others pass 放行 at a road checkpoint 公路卡口; {asked} of them are still to be asked")
         return len(free)
 
     async def _what_they_see(self, scanner: Scanner) -> None:

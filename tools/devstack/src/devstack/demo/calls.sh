@@ -10,7 +10,7 @@ as() { # as ROLE PATH [JSON]: a call with that role's token, under an idempotenc
 check_in() { as venue_operator /check-ins "{\"credential\": \"$(qr "$1")\", \"venue_code\": \"@CODE@\", \"scanned_by_staff\": true}"; }
 
 # Two people check in: staff of a venue scan their phones.
-check_in free
+check_in visitor
 check_in ill
 
 # One has a positive result. Two people approve; in between: how many would it touch?
@@ -23,6 +23,6 @@ as approver-2 "/cases/$CASE/approvals" "{\"lab_result_id\": \"$RESULT\"}"
 
 # What both are told, and what a scanner at a gate shows. (Without the pipe it takes codes and commands from the keyboard.)
 sleep 1; as app_backend /restriction-explanations "{\"resident_id\": \"$ILL\"}"
-for who in free ill; do
+for who in visitor ill; do
   printf 'ok 36.6\n%s\nq\n' "$(qr $who)" | @PYTHON@ -m scanner --state "$DEMO/scanners/yours" --enroll "$DEMO/scanner-enrolment.json"
 done
