@@ -2,10 +2,7 @@
 """A checkpoint as far as a scanner sees it: ScanService over real gRPC, with truly signed passes and proven segments."""
 
 import asyncio
-import json
-import os
 import secrets
-import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -18,7 +15,7 @@ import grpc
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from daysets import wire as daysets_wire
 from daysets.index import DaySetIndex
 from daysets.segment import Entry, Segment
@@ -357,76 +354,3 @@ async def live_checkpoint() -> AsyncIterator[Checkpoint]:
     served = await Checkpoint(RealClock()).start()
     yield served
     await served.stop()
-
-
-class Program:
-    """The terminal program as a process. `lines`: what it has said so far."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self.process = process
-        self.lines: list[str] = []
-        self._reading = asyncio.create_task(self._read())
-
-    async def _read(self) -> None:
-        assert self.process.stdout
-        async for line in self.process.stdout:
-            self.lines.append(line.decode().rstrip("\n"))
-
-    def type(self, text: str) -> None:
-        assert self.process.stdin
-        self.process.stdin.write(text.encode())
-
-    @property
-    def verdicts(self) -> list[str]:
-        return [line for line in self.lines if " ms · " in line]
-
-    async def end(self, *, kill: bool = False, number: int = 0) -> int:
-        """Waits for its end, which is brought about by closing its input, or a signal."""
-        assert self.process.stdin
-        if self.process.returncode is None:
-            if kill:
-                self.process.kill()
-            elif number:
-                self.process.send_signal(number)
-            else:
-                self.process.stdin.close()
-        async with asyncio.timeout(20):
-            code = await self.process.wait()
-            await self._reading
-        self.process.stdin.close()
-        return code
-
-
-@pytest.fixture
-async def program(tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
-    """`await program("--state", …)` starts `python -m scanner`; ended with the test, whatever happens."""
-    started: list[Program] = []
-
-    async def start(*arguments: object) -> Program:
-        environment = dict(os.environ) | {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONIOENCODING": "utf-8"}
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "scanner", *map(str, arguments),
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-            env=environment, cwd=tmp_path,
-        )  # fmt: skip
-        started.append(Program(process))
-        return started[-1]
-
-    yield start
-    for one in started:
-        await one.end(kill=True)
-
-
-@pytest.fixture
-def enrolment(live_checkpoint: Checkpoint, tmp_path: Path) -> Path:
-    """The file that a checkpoint lead hands out, for the live checkpoint."""
-    pem = live_checkpoint.device_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-    path = tmp_path / "enrolment-file.json"
-    text = {
-        "target": live_checkpoint.target,
-        "log_keys": [key.encode() for key in live_checkpoint.log.keys],
-        "device_id": str(live_checkpoint.device_id),
-        "device_key": pem,
-    }
-    path.write_text(json.dumps(text))
-    return path

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from passes import cards, vector_passes
-from scanner.keyboard import Lines, Seen, codes, is_code, note
+from scanner.keyboard import Echo, Lines, Seen, codes, is_code, note
 from verdicts.model import Colour, Observations
 
 pytestmark = pytest.mark.feature("C4")
@@ -87,3 +87,15 @@ def test_notes_add_up():
     for line in ("t 36.8", "h g", "i y", "m", "b"):
         seen = note(seen, line)
     assert seen == Seen(Observations(368, Colour.GREEN, Colour.YELLOW, mask_worn=True), bearer_matched=True)
+
+
+def test_a_slip_of_the_finger_can_be_taken_back():
+    assert list(Lines().feed(b"t 37.8\x7f\x086.8\n\x7f\x7fm\r")) == ["t 376.8", "m"]
+
+
+def test_a_terminal_shows_commands_and_only_the_beginning_of_codes():
+    echo = Echo()
+    assert echo.of(b"t 37\x7f6\r\n") == "t 37\b \b6\n"
+    assert echo.of(PASS.encode()) == PASS[:12]
+    assert echo.of(b"\x7f\r") == "\n"
+    assert echo.of(b"\x7f\r\x1b[A\n") == "[A\n"

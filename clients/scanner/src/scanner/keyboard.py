@@ -17,6 +17,8 @@ from passes.text import MAX_TEXT
 from verdicts.model import Colour, Observations
 
 _ENDS: Final = b"\r\n\t\x03\x04"
+_ERASE: Final = b"\x08\x7f"
+_ECHOED: Final = 12
 _MAX_LINE: Final = 2 * MAX_TEXT
 _PREFIX: Final = re.compile(f"{presentation.PREFIX}|{CARD_PREFIX}", re.IGNORECASE | re.ASCII)
 _COLOURS: Final = {"g": Colour.GREEN, "y": Colour.YELLOW, "r": Colour.RED, "-": Colour.NOT_SHOWN}
@@ -34,6 +36,8 @@ class Lines:
         for byte in data:
             if byte in _ENDS:
                 yield from self.rest()
+            elif byte in _ERASE:
+                del self._buffer[-1:]
             elif len(self._buffer) < _MAX_LINE:
                 self._buffer.append(byte)
 
@@ -43,6 +47,32 @@ class Lines:
         self._buffer.clear()
         if text:
             yield text
+
+
+class Echo:
+    """What a terminal shows of the typing: commands as they are typed, of a code the first characters only."""
+
+    def __init__(self) -> None:
+        self._shown = self._length = 0
+
+    def of(self, data: bytes) -> str:
+        """Text to be written for these bytes."""
+        written = []
+        for byte in data:
+            if byte in _ENDS:
+                written.append("\n" if self._length else "")
+                self._shown = self._length = 0
+            elif byte in _ERASE:
+                if self._length and self._shown == self._length:
+                    self._shown -= 1
+                    written.append("\b \b")
+                self._length = max(self._length - 1, 0)
+            else:
+                self._length += 1
+                if self._length <= _ECHOED and chr(byte).isascii() and chr(byte).isprintable():
+                    self._shown += 1
+                    written.append(chr(byte))
+        return "".join(written)
 
 
 def is_code(line: str) -> bool:

@@ -6,9 +6,10 @@ from typing import Final
 
 from passes.days import ZONE
 from rich.text import Text
-from verdicts.model import Verdict
+from verdicts.model import Colour, Verdict
 from verdicts.texts import VERDICTS
 
+from scanner.keyboard import Seen
 from scanner.shown import Shown, Status
 
 _SIGNS: Final = {Verdict.ALLOW: "✔", Verdict.REFER: "?", Verdict.DENY: "✖"}
@@ -16,6 +17,12 @@ _STYLES: Final = {
     Verdict.ALLOW: "bold white on green",
     Verdict.REFER: "bold black on yellow",
     Verdict.DENY: "bold white on red",
+}
+_COLOURS: Final = {
+    Colour.GREEN: ("绿", "green"),
+    Colour.YELLOW: ("黄", "yellow"),
+    Colour.RED: ("红", "red"),
+    Colour.NOT_SHOWN: ("未出示", "not shown"),
 }
 _DRILL: Final = "bold white on magenta"
 _MINUTE, _HOUR = 60, 3600
@@ -62,6 +69,24 @@ def verdict(shown: Shown, lang: Lang, now: datetime, queue: int) -> list[Text]:
         parts.append(lang.say("未能记录！", "NOT RECORDED!"))
     head.append("  " + " · ".join(parts), "dim")
     return [head, *_reasons(shown, lang), *_denials(shown, lang, now)]
+
+
+def noted(seen: Seen, lang: Lang) -> Text:
+    """What will count for the next person."""
+    found, parts = seen.observations, []
+    if found.temperature_decicelsius:
+        parts.append(f"{found.temperature_decicelsius / 10:.1f} °C")
+    for code, zh, en in (
+        (found.health_code, "健康码", "health code"),
+        (found.itinerary_card, "行程卡", "itinerary card"),
+    ):
+        if code is not Colour.UNSPECIFIED:
+            parts.append(lang.say(*(f"{name}: {word}" for name, word in zip((zh, en), _COLOURS[code], strict=True))))
+    if found.mask_worn:
+        parts.append(lang.say("戴口罩", "mask"))
+    if seen.bearer_matched:
+        parts.append(lang.say("已核对持卡人", "bearer compared"))
+    return Text("— " + " · ".join(parts), "dim")
 
 
 def state(status: Status, lang: Lang) -> Text:

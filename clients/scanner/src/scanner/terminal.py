@@ -3,8 +3,11 @@
 import asyncio
 import os
 import sys
+import termios
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+import tty
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final
 
@@ -14,7 +17,7 @@ from rich.text import Text
 from scanner import render
 from scanner.client import Scanner
 from scanner.journal import JournalError
-from scanner.keyboard import Lines, Seen, codes, is_code, note
+from scanner.keyboard import Echo, Lines, Seen, codes, is_code, note
 from scanner.link import CallError
 from scanner.render import Lang
 from scanner.shown import Shown
@@ -73,6 +76,7 @@ class Terminal:
         noted = None if is_code(line) else note(self._seen, line)
         if noted is not None:
             self._seen = noted
+            self._print(render.noted(noted, self._lang))
             return
         word = line.strip().lower()
         if (command := self._commands.get(word)) is not None:
@@ -157,30 +161,51 @@ class Terminal:
         self._console.print(text, soft_wrap=True, highlight=False)
 
 
-async def typed_lines(descriptor: int | None = None) -> AsyncIterator[str]:
-    """Lines from standard input (or a descriptor) as they are typed, whatever it is: terminal, pipe or file.
+@contextmanager
+def keyboard(descriptor: int) -> Iterator[Callable[[bytes], None]]:
+    """A terminal gives every key at once and echoes nothing by itself, because codes would fill the screen.
+
+    Yields what has to be told of every key, and puts the terminal back as it was. Anything else is left alone.
+    """
+    if not os.isatty(descriptor):
+        yield lambda _: None
+        return
+    before, echo = termios.tcgetattr(descriptor), Echo()
+
+    def show(data: bytes) -> None:
+        sys.stdout.write(echo.of(data))
+        sys.stdout.flush()
+
+    tty.setcbreak(descriptor)
+    try:
+        yield show
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+
+
+async def typed_lines(descriptor: int, typed: Callable[[bytes], None]) -> AsyncIterator[str]:
+    """Lines from a descriptor as they are typed, whatever it is: terminal, pipe or file. `typed` is told of all bytes.
 
     A thread reads, because files cannot be waited for; it ends with the process.
     """
-    source = sys.stdin.fileno() if descriptor is None else descriptor
     loop, chunks = asyncio.get_running_loop(), asyncio.Queue[bytes]()
 
     def read() -> None:
-        while True:
+        data = b"?"
+        while data:
             try:
-                data = os.read(source, _CHUNK)
+                data = os.read(descriptor, _CHUNK)
             except OSError:
                 data = b""
             try:
                 loop.call_soon_threadsafe(chunks.put_nowait, data)
             except RuntimeError:
                 return  # the program has ended meanwhile
-            if not data:
-                return
 
     threading.Thread(target=read, name="keyboard", daemon=True).start()
     lines = Lines()
     while data := await chunks.get():
+        typed(data)
         for line in lines.feed(data):
             yield line
     for line in lines.rest():

@@ -1,9 +1,12 @@
 """The terminal program as staff meet it, in a process of its own."""
 
 import json
+import os
+import pty
 import random
 import secrets
 import signal
+import termios
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
@@ -91,6 +94,27 @@ async def test_a_signal_ends_it_cleanly(live_checkpoint, enrolment, program, tmp
     await live_checkpoint.until(lambda: any("on line" in line for line in run.lines))
     assert await run.end(number=number) == 130
     assert "Traceback" not in "\n".join(run.lines)
+
+
+async def test_at_a_terminal_a_code_does_not_fill_the_screen_and_the_terminal_is_left_as_it_was(
+    live_checkpoint, enrolment, program, tmp_path
+):
+    ours, theirs = pty.openpty()
+    before = termios.tcgetattr(ours)
+    run = await program("--state", tmp_path / "state", "--enroll", enrolment, stdin=theirs, stdout=theirs)
+    await live_checkpoint.until(lambda: run.heard_on(ours, "on line"))
+    code = live_checkpoint.show(secrets.token_bytes(16))
+    os.write(ours, f"ok 36.6\r{code}\r".encode())
+    await live_checkpoint.until(lambda: run.heard_on(ours, "ALLOW"))
+    assert await run.end(number=signal.SIGINT) == 130
+    assert "ok 36.6" in run.screen
+    assert code[:12] in run.screen
+    assert code[:14] not in run.screen
+    assert "\x1b[1;37;42m" in run.screen
+    assert "GOAWAY" not in run.screen
+    assert termios.tcgetattr(ours) == before
+    os.close(ours)
+    os.close(theirs)
 
 
 async def test_a_new_device_prints_what_is_enrolled_and_keeps_its_key(program, tmp_path):
