@@ -83,9 +83,9 @@ async def loop_once(stack, district, gate):
     assert [answer["outcome"] for answer in admitted] == ["admitted"] * 3
     case_id, result_id = await district.suspect(index.resident_id)
     await district.approve(case_id, result_id, "approver-1")
-    await district.impact(case_id, seconds=90)
+    await district.impact(case_id, seconds=120)
     await district.approve(case_id, result_id, "approver-2")
-    deadline = asyncio.get_running_loop().time() + 90
+    deadline = asyncio.get_running_loop().time() + 120
     async with GateClient(stack.address("checkpoint"), gate) as client:
         for phone in (index, *contacts):
             verdict = None
@@ -101,15 +101,16 @@ async def killer(stack, random_, done):
     victims = [victim for victim in VICTIMS for _ in range(KILLS_EACH)]
     random_.shuffle(victims)
     for number, victim in enumerate(victims):
-        await asyncio.sleep(random_.uniform(0.2, 1.5))
+        await asyncio.sleep(random_.uniform(1.0, 4.0))
         stack.kill(victim)
         await asyncio.sleep(random_.uniform(0.0, 0.5))
         if victim == "nats" and number % 2:
             stack.bus.stop()
             stack.bus.wipe()
         await stack.restart(victim)
+        if victim in SERVICES:
+            await stack.ready(victim)
         done.append(victim)
-    return victims
 
 
 @pytest.mark.feature("X11", "V4", "C2", "Q5")
@@ -128,10 +129,14 @@ async def test_nothing_acknowledged_is_lost_and_every_loop_completes(state_dir):
         done = []
         killing = asyncio.create_task(killer(stack, random_, done))
         loops = 0
-        while not killing.done():
-            await loop_once(stack, district, gate)
-            loops += 1
-        await killing
+
+        async def loop_on():
+            nonlocal loops
+            while not killing.done():
+                await loop_once(stack, district, gate)
+                loops += 1
+
+        await asyncio.gather(loop_on(), loop_on(), killing)
         await asyncio.gather(*(stack.ready(service) for service in SERVICES))
         await loop_once(stack, district, gate)
         load.stop.set()
@@ -142,8 +147,31 @@ async def test_nothing_acknowledged_is_lost_and_every_loop_completes(state_dir):
         assert loops >= 3
         assert load.unexpected == []
     finally:
+        print(*logged_errors(stack), *await waiting(stack), sep="\n")
         await district.close()
         await stack.stop()
+
+
+def logged_errors(stack):
+    """What the services logged as unexpected, for whoever reads a failed run."""
+    return [
+        line
+        for path in sorted((stack.folder / "logs").glob("*.log"))
+        for line in path.read_text().splitlines()
+        if '"level": "error"' in line
+    ][-20:]
+
+
+async def waiting(stack):
+    """What is still on its way, for whoever reads a failed run."""
+    found = []
+    with suppress(OSError, asyncpg.PostgresError):
+        connection = await asyncpg.connect(stack.database_url(stack.database.admin_url, "postgres"))
+        for schema in ("quarantine", "venue", "checkpoint"):
+            for table in ("outbox WHERE NOT published", "dead_letters WHERE true", "consumer_attempts WHERE true"):
+                found.append((schema, table, await connection.fetchval(f"SELECT count(*) FROM {schema}.{table}")))
+        await connection.close()
+    return found
 
 
 async def compare(stack, load):

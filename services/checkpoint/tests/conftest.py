@@ -366,7 +366,7 @@ class Surroundings:
             database_url=url,
             nats_url=self.nats_url,
             event_trace_key=base64.b64encode(b"k" * 32).decode(),
-            quarantine=f"127.0.0.1:{port}",
+            quarantine_target=f"127.0.0.1:{port}",
             workload_token_file=token,
         )
         sql = await asyncpg.connect(admin, server_settings={"search_path": "checkpoint"})

@@ -89,8 +89,8 @@ async def town(make_service_database, fresh_nats, tmp_path, people, log):
         database_url=database.url("venue"),
         nats_url=fresh_nats.url,
         event_trace_key=os.urandom(32),
-        vault_dir=tmp_path / "vault",
-        quarantine=f"127.0.0.1:{port}",
+        vault=tmp_path / "vault",
+        quarantine_target=f"127.0.0.1:{port}",
         workload_token_file=tmp_path / "workload",
         drain_seconds=2,
     )
@@ -119,7 +119,7 @@ async def town(make_service_database, fresh_nats, tmp_path, people, log):
         publish=publish,
         bus=bus,
         nats=fresh_nats,
-        quarantine=quarantine,
+        quarantine_target=quarantine,
         clock=clock,
         database=database,
     )

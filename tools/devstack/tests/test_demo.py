@@ -90,7 +90,9 @@ def test_a_demo_serves_mends_itself_survives_a_second_start_and_stops_on_ctrl_c(
     assert second.wait() == 1
     assert f"already running (process {program.process.pid})" in second.text
 
-    calls = subprocess.run(["sh", str(state / "system" / "calls.sh")], capture_output=True, text=True, timeout=120)
+    calls = subprocess.run(
+        ["sh", str(state / "system" / "calls.sh")], capture_output=True, text=True, timeout=120, check=False
+    )
     assert calls.returncode == 0, calls.stdout + calls.stderr
     assert calls.stdout.count('"outcome":"admitted"') == 2
     assert '"state":"confirmed"' in calls.stdout
@@ -102,7 +104,6 @@ def test_a_demo_serves_mends_itself_survives_a_second_start_and_stops_on_ctrl_c(
     program.wait_for("nats is back")
     mended = recorded(state)
     assert mended["venue"] != started["venue"]
-    assert alive(mended) == sorted(alive(mended), key=list(mended).index)
     assert len(alive(mended)) == 6
 
     program.process.send_signal(signal.SIGINT)

@@ -111,6 +111,7 @@ def store_error(error: BaseException) -> DomainError | None:
 _STORE_GONE = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,  # the pool or the connection is closing
+    asyncpg.InternalClientError,  # what the driver says when a connection is cut in the middle of an exchange
     asyncpg.TooManyConnectionsError,
     asyncpg.OperatorInterventionError,  # the server is shutting down or starting up
     asyncpg.ReadOnlySQLTransactionError,  # a fail-over has just made this server a standby

@@ -84,7 +84,7 @@ class Service:
     def task(self, name: str, work: Callable[[], Coroutine[Any, Any, object]], *, essential: bool = False) -> None:
         """Run `work()` for the service's life.
 
-        A crash is logged and counted, and `work()` is called again after a growing pause (0.1…10 s): a relay that
+        A crash is logged and counted, and `work()` is called again after a growing pause (0.1…2 s): a relay that
         trips over a lost connection must not take the service down. With `essential` a crash ends the process with
         exit code 1 after a drain, for state that cannot be rebuilt in place. Returning is a normal end.
         """

@@ -12,14 +12,14 @@ from chassis.metrics import TASK_CRASHES
 
 _log = structlog.get_logger("chassis.tasks")
 _FIRST_PAUSE = 0.1
-_LONGEST_PAUSE = 10.0
+_LONGEST_PAUSE = 2.0  # a dependency that returns should find its work taken up within seconds
 _CALM = 60.0  # after this long without a crash the next one is a first one again
 
 
 async def supervise(
     name: str, work: Callable[[], Coroutine[Any, Any, object]], crashed: Callable[[], None] | None
 ) -> None:
-    """Call `work()` again after each crash, after a pause that doubles from 0.1 s to 10 s with jitter.
+    """Call `work()` again after each crash, after a pause that doubles from 0.1 s to 2 s with jitter.
 
     With `crashed`, the first crash calls it instead, and that is the end. Returning ends the supervision normally.
     """

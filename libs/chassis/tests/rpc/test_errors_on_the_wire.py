@@ -38,6 +38,7 @@ async def test_an_unknown_exception_leaks_nothing_but_an_id_that_is_in_the_log(s
         (asyncpg.ConnectionDoesNotExistError("x"), Kind.UNAVAILABLE, "STORE_UNAVAILABLE"),
         (asyncpg.AdminShutdownError("x"), Kind.UNAVAILABLE, "STORE_UNAVAILABLE"),
         (ConnectionRefusedError("x"), Kind.UNAVAILABLE, "STORE_UNAVAILABLE"),
+        (asyncpg.InternalClientError("x"), Kind.UNAVAILABLE, "STORE_UNAVAILABLE"),
     ],
 )
 async def test_a_store_that_is_away_is_answered_as_try_again(serve, world, raised, kind, reason):

@@ -80,7 +80,7 @@ async def wire(service: Service, *, settings: CheckpointSettings, clock: Clock) 
     service.task("relay", relay.run)
 
     quarantine = channel.connect(
-        settings.quarantine,
+        settings.quarantine_target,
         name=NAME,
         tls=channel.ClientTls(settings.tls_authority) if settings.tls_authority else None,
         retry=IDEMPOTENT,

@@ -8,9 +8,9 @@ from pydantic_settings import SettingsConfigDict
 
 
 class CheckpointSettings(ServiceSettings):
-    """quarantine: host:port of the quarantine service. pool_size: connections beside the two of the scans."""
+    """quarantine_target: host:port of the quarantine service. pool_size: connections beside the two of the scans."""
 
     model_config = SettingsConfigDict(env_prefix="CHECKPOINT_")
 
-    quarantine: str
+    quarantine_target: str
     pool_size: Annotated[int, Field(ge=4, le=100)] = 10

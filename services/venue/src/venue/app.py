@@ -86,7 +86,7 @@ async def build(settings: VenueSettings, clock: Clock, service: Service) -> None
     lists = await _restricted_list(settings, clock, service, pool, bus)
 
     # The register.
-    codes = VenueCodes(DirectoryVault(settings.vault_dir))
+    codes = VenueCodes(DirectoryVault(settings.vault))
     zone_bell = Broadcast(bus, "bell.venue.zones")
     service.closer("zone bell", zone_bell.close)
     zones = ZoneCache(pool, zone_bell)
@@ -142,7 +142,7 @@ async def _restricted_list(
     settings: VenueSettings, clock: Clock, service: Service, pool: asyncpg.Pool, bus: Bus
 ) -> RestrictedList:
     """Verdicts need nothing but this memory; it follows quarantine's events, from a snapshot on."""
-    peer = quarantine(settings.quarantine, settings.workload_token_file, settings.tls_authority)
+    peer = quarantine(settings.quarantine_target, settings.workload_token_file, settings.tls_authority)
     service.closer("quarantine", peer.close)
     trust = TrustStore(pool, clock, fetch=peer.keys)
     issuers = Issuers(trust)

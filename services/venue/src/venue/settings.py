@@ -11,14 +11,14 @@ from pydantic_settings import SettingsConfigDict
 class VenueSettings(ServiceSettings):
     """Beside what every service is told.
 
-    vault_dir: folder of the key vault with the venue codes' signing key and the screens' secret, made at first use.
-    quarantine: `host:port` of the service that publishes the restricted list. pool_size: connections to Postgres;
+    vault: folder of the key vault with the venue codes' signing key and the screens' secret, made at first use.
+    quarantine_target: `host:port` of the service that publishes the restricted list. pool_size: connections to Postgres;
     commit_connections: those of them that write check-ins at the same time.
     """
 
     model_config = SettingsConfigDict(env_prefix="VENUE_")
 
-    vault_dir: Path
-    quarantine: Annotated[str, Field(pattern=r"^.+:\d{1,5}$", description="host:port")]
+    vault: Path
+    quarantine_target: Annotated[str, Field(pattern=r"^.+:\d{1,5}$", description="host:port")]
     pool_size: Annotated[int, Field(ge=6, le=100)] = 12
     commit_connections: Annotated[int, Field(ge=1, le=4)] = 2

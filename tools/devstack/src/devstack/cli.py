@@ -26,7 +26,7 @@ from devstack.lock import alone
 from devstack.measure import NotRefusedError
 from devstack.processes import DevstackError
 from devstack.stack import LEAST_FREE_BYTES, ROOT, Stack, end_leftovers
-from devstack.story import CONTACTS, BrokenPromiseError, Result, Story
+from devstack.story import CONTACTS, BrokenPromiseError, Story
 from devstack.supervisor import Supervisor
 from devstack.teller import Teller
 
@@ -121,12 +121,26 @@ async def _play(given: argparse.Namespace) -> int:
     with teller.step(f"everything runs, below {folder}"):
         stack = await Stack.start(folder, gateway_port=given.port, progress=lambda text: teller.progress(text, 0, 1))
     setup = time.monotonic() - began
+    try:
+        summary = await _tell(given, stack, teller, folder)
+    finally:
+        teller.say("stopping what was started")
+        await stack.stop()
+    summary |= {"setup_seconds": round(setup, 1), "seconds": round(time.monotonic() - began, 1)}
+    if given.command == "loop":
+        sys.stdout.write(json.dumps(summary) + "\n")
+        sys.stdout.flush()
+    return 0
+
+
+async def _tell(given: argparse.Namespace, stack: Stack, teller: Teller, folder: Path) -> dict[str, object]:
+    """The story on a running stack, which is watched meanwhile; what it came to."""
     supervisor = Supervisor(stack, teller.warn)
     watching = asyncio.create_task(supervisor.run())
     district = District(stack, progress=teller.progress)
     try:
         result = await Story(district, teller, folder / "scanners" / "story", given.contacts).play()
-        summary = _summary(stack, result, setup, time.monotonic() - began, supervisor.restarts)
+        resident, proportional = memory.megabytes(stack)
         if given.command == "run":
             await leaflet.hand_out(district, teller, folder, result)
             with contextlib.suppress(asyncio.CancelledError):  # the ordinary end of a demo
@@ -135,20 +149,4 @@ async def _play(given: argparse.Namespace) -> int:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
         await district.close()
-        teller.say("stopping what was started")
-        await stack.stop()
-    if given.command == "loop":
-        sys.stdout.write(json.dumps(summary) + "\n")
-        sys.stdout.flush()
-    return 0
-
-
-def _summary(stack: Stack, result: Result, setup: float, total: float, restarts: int) -> dict[str, object]:
-    resident, proportional = memory.megabytes(stack)
-    return asdict(result) | {
-        "setup_seconds": round(setup, 1),
-        "seconds": round(total, 1),
-        "rss_mb": resident,
-        "memory_mb": proportional,
-        "restarts": restarts,
-    }
+    return asdict(result) | {"rss_mb": resident, "memory_mb": proportional, "restarts": supervisor.restarts}

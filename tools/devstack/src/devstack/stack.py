@@ -159,7 +159,6 @@ class Stack:
             "CLOCK_FILE": str(self.clock_file),
             "TRACE_EXPORTER": f"file:{self.folder / 'spans' / service}.jsonl",
             "VAULT": str(self.folder / "vault" / service),
-            "VAULT_DIR": str(self.folder / "vault" / service),
         }
         if service in STORES:
             settings |= {
@@ -168,7 +167,6 @@ class Stack:
                 "EVENT_TRACE_KEY": trace_key,
             }
         settings |= {f"{peer.upper()}_TARGET": self.address(peer) for peer in STORES if peer in self.children}
-        settings |= {peer.upper(): self.address(peer) for peer in STORES if peer in self.children}
         prefix = f"{service.upper()}_"
         own = {f"{prefix}{name}": value for name, value in settings.items()}
         child.env = dict(os.environ) | own | {name: value for name, value in extra.items() if name.startswith(prefix)}
