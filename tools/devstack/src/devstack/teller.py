@@ -54,10 +54,12 @@ class Teller:
         began = time.monotonic()
         if self._rich:
             columns = (TextColumn("    {task.description}"), BarColumn(30), MofNCompleteColumn(), TimeElapsedColumn())
-            with Progress(*columns, console=self._console, transient=True) as self._bars:
-                yield
-            self._bars = None
-            self._tasks.clear()
+            try:
+                with Progress(*columns, console=self._console, transient=True) as self._bars:
+                    yield
+            finally:
+                self._bars = None
+                self._tasks.clear()
         else:
             yield
         self.say(text, time.monotonic() - began)
