@@ -113,6 +113,19 @@ async def test_what_the_schema_calls_required_is_required(door, described, opera
     assert not door.peers.asked
 
 
+@pytest.mark.parametrize(
+    "operation", [each for each in ALL if not each.values[0].reads and each.values[0].batch is None]
+)
+async def test_what_the_schema_lets_be_null_may_be_null(door, described, operation):
+    body = described["paths"][operation.path][operation.verb.lower()].get("requestBody")
+    fields = body["content"]["application/json"]["schema"]["properties"] if body else {}
+    nothing = {name: None for name, schema in fields.items() if "null" in str(schema.get("type", schema.get("anyOf")))}
+    message = operation.rpc.request()
+    codec.decode(request_example(operation) | nothing, message)
+    for name in nothing:
+        assert not getattr(message, name) or not message.HasField(name)
+
+
 async def test_the_gateway_serves_its_description(door, described):
     response = await door.client.get("/openapi.json")
     assert (response.status_code, response.json()) == (200, described)

@@ -16,6 +16,7 @@ REFUSALS = {
     415: "The body is not JSON.",
     422: "The Idempotency-Key was used with other content.",
     429: "Too many requests; wait as Retry-After says.",
+    500: "Something failed on our side; `metadata.error_id` stands in our log.",
     503: "A service is away; try again as Retry-After says.",
 }
 _SHOWN = {
@@ -27,6 +28,7 @@ _SHOWN = {
     415: ("JSON_REQUIRED", "Send the body as application/json, without Content-Encoding."),
     422: ("IDEMPOTENCY_MISMATCH", "This request id was used before with other content."),
     429: ("RATE_LIMITED", "You are asking faster than your limit allows."),
+    500: ("INTERNAL", "Something failed on our side."),
     503: ("PEER_UNAVAILABLE", "The service cannot be reached right now."),
 }
 

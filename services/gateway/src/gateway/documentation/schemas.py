@@ -45,7 +45,7 @@ class Schemas:
         alternatives = [field for field in fields if field.containing_oneof is not None]
         schema: Json = {
             "type": "object",
-            "properties": {field.name: self._field(field, given=True) for field in fields},
+            "properties": {field.name: self._input(field) for field in fields},
             "additionalProperties": False,
         }
         if required := [field.name for field in fields if is_required(field)]:
@@ -57,6 +57,8 @@ class Schemas:
     def got(self, message: Descriptor) -> Json:
         """The schema of an answer."""
         always = [field.name for field in message.fields if field.is_repeated or field.message_type is None]
+        if any(field.message_type is not None and field.message_type.full_name == _STATUS for field in message.fields):
+            del always[1:]  # one item's result: a refused one has its id and the problem, nothing else for sure
         schema: Json = {
             "type": "object",
             "properties": {field.name: self._field(field, given=False) for field in message.fields},
@@ -77,6 +79,17 @@ class Schemas:
             self.components[name] = {}
             self.components[name] = self.given(message) if given else self.got(message)
         return reference(name)
+
+    def _input(self, field: Field) -> Json:
+        """A field of a request; null says what leaving it out says."""
+        schema = self._field(field, given=True)
+        if is_required(field) or field.containing_oneof is not None:
+            return schema
+        if "enum" in schema:
+            schema = schema | {"enum": [*schema["enum"], None]}
+        if "type" in schema:
+            return schema | {"type": [schema["type"], "null"]}
+        return {"anyOf": [schema, {"type": "null"}]}
 
     def _field(self, field: Field, *, given: bool) -> Json:
         if not field.is_repeated:
