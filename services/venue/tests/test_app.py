@@ -119,7 +119,7 @@ async def town(make_service_database, fresh_nats, tmp_path, people, log):
         publish=publish,
         bus=bus,
         nats=fresh_nats,
-        quarantine_target=quarantine,
+        quarantine=quarantine,
         clock=clock,
         database=database,
     )

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Any, Literal
 
 from joserfc import jws, jwt
@@ -54,9 +55,9 @@ ANONYMOUS = Caller(subject="", kind="anonymous")
 Authenticator = Callable[[Mapping[str, str]], Awaitable[Caller | None]]
 
 
-def refused(reason: str = "TOKEN_REFUSED") -> DomainError:
+def refused(reason: str = "TOKEN_REFUSED", *, metadata: Mapping[str, str] = MappingProxyType({})) -> DomainError:
     """The one answer to bad credentials: it does not tell a forger which check failed."""
-    return DomainError(Kind.UNAUTHENTICATED, reason, "Valid credentials are required.")
+    return DomainError(Kind.UNAUTHENTICATED, reason, "Valid credentials are required.", metadata=metadata)
 
 
 class TokenVerifier:

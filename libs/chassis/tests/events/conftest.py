@@ -143,7 +143,7 @@ class Load:
         """Effects flow again within five seconds."""
         begun = time.monotonic()
         await until(self.progress(20), timeout=BACK_S)
-        print(f"back after {time.monotonic() - begun:.2f} s")  # noqa: T201
+        print(f"back after {time.monotonic() - begun:.2f} s")
 
     async def done(self) -> None:
         self.stop.set()
@@ -151,7 +151,7 @@ class Load:
         total = await self.stage.pool.fetchval("SELECT count(*) FROM outbox")
         await until(lambda: self.stage.pool.fetchval("SELECT count(*) >= $1 FROM effects", total), timeout=30)
         await until(self.all_marked)  # what was sent and not marked when a connection was cut is sent again
-        print(f"{total} events")  # noqa: T201
+        print(f"{total} events")
         outbox = await self.stage.pool.fetch("SELECT aggregate, payload FROM outbox ORDER BY seq")
         effects = await self.stage.pool.fetch("SELECT aggregate, text FROM effects ORDER BY number")
         committed, found = defaultdict(list), defaultdict(list)
@@ -172,7 +172,7 @@ def until_fixture():
 def dice():
     """Seeded randomness whose seed is printed, so that a failure can be played again."""
     seed = random.randrange(2**32)
-    print(f"seed {seed}")  # noqa: T201
+    print(f"seed {seed}")
     return random.Random(seed)
 
 

@@ -79,7 +79,7 @@ async def test_an_event_takes_effect_soon_after_its_commit(stage, effects, until
         relay.wake()
         await until(reaches(effects, number + 1))
         times.append(asyncio.get_running_loop().time() - begun)
-    print(f"commit to effect: median {sorted(times)[10] * 1000:.1f} ms")  # noqa: T201
+    print(f"commit to effect: median {sorted(times)[10] * 1000:.1f} ms")
     assert sorted(times)[10] < 0.5  # far below any poll of the consuming side
 
 

@@ -47,7 +47,8 @@ class DeviceAuthenticator:
         try:
             verified = device.verify(token, self._directory.key_of, now)
         except PassError:
-            raise refused() from None
+            # Told whatever was wrong: a scanner whose own clock is off could otherwise never reach what would correct it.
+            raise refused(metadata={"server_time": f"{now.timestamp():.3f}"}) from None
         active = self._directory.device(verified.device)
         if active is None:
             raise refused()

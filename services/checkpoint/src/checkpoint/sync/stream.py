@@ -23,6 +23,8 @@ from checkpoint.scanning.lists import Lists
 HEARTBEAT_S: Final = 10.0
 # A device revoked elsewhere is noticed by the directory within a second; looking as often again makes it two.
 LOOK_S: Final = 1.0
+UNKNOWN_AGE: Final = 2**31
+"""Seconds told when it is not known how old the list is: older than any policy trusts."""
 WRITE_S: Final = 10.0
 MAX_QUEUED: Final = 1000
 
@@ -108,8 +110,9 @@ class SyncStreams:
                 continue
 
     def _beat(self, now: datetime) -> scan_pb2.Heartbeat:
+        age = self._lists.age(now)
         beat = scan_pb2.Heartbeat(
-            list_age_seconds=int(self._lists.age(now) or 0), resume_token=self._lists.index.token(), current=True
+            list_age_seconds=UNKNOWN_AGE if age is None else int(age), resume_token=self._lists.index.token(), current=True
         )
         beat.server_time.FromDatetime(self._clock.now())
         return beat
