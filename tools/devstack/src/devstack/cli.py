@@ -119,7 +119,7 @@ async def _play(given: argparse.Namespace) -> int:
     teller.say("离里通 Lilitong: a demo district on this machine; nothing in it is real (演示).")
     folder = make_room(given.state)
     with teller.step(f"everything runs, below {folder}"):
-        stack = await Stack.start(folder, gateway_port=given.port, progress=lambda text: teller.progress(text, 0, 1))
+        stack = await Stack.start(folder, gateway_port=given.port, progress=teller.doing)
     setup = time.monotonic() - began
     try:
         summary = await _tell(given, stack, teller, folder)

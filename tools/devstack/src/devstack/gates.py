@@ -11,6 +11,7 @@ from daysets.trust import TrustedKeys, from_messages
 from ledger.note import Verifier
 from lilitong.quarantine.v1 import keys_pb2, keys_pb2_grpc
 from scanner.client import Scanner
+from scanner.clock import Clock
 from verdicts.model import Colour, Observations
 
 from devstack import scene
@@ -37,15 +38,18 @@ async def log_keys(district: District) -> list[Verifier]:
 
 @asynccontextmanager
 async def connected(
-    district: District, folder: Path, gate: Gate | None = None, *, level: str = "compound"
+    district: District, folder: Path, gate: Gate | None = None, *, level: str = "compound", clock: Clock | None = None
 ) -> AsyncIterator[Scanner]:
-    """A scanner whose list is current, at a post: a new one of that level unless given. Raises DistrictError."""
+    """A scanner whose list is current, at a post: a new one of that level unless given. Raises DistrictError.
+
+    `clock`: the device's own, the machine's unless given.
+    """
     at = gate or await scene.gate(district, level=level)
     target = district.stack.address("checkpoint")
     keys = await log_keys(district)
     async with GateClient(target, at) as client:
         await client.accepted(district.now)
-    async with Scanner(folder, target, UUID(at.device_id), at.key, log_keys=keys) as scanner:
+    async with Scanner(folder, target, UUID(at.device_id), at.key, log_keys=keys, clock=clock) as scanner:
         if not await scanner.wait_current(CURRENT_SECONDS):
             raise DistrictError(f"the scanner's list is not current after {CURRENT_SECONDS:.0f} s")
         yield scanner

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -20,6 +20,7 @@ class Phone:
     companions: tuple[str, ...] = ()
     keys: dict[date, ec.EllipticCurvePrivateKey] = field(default_factory=dict)
     passes: dict[date, bytes] = field(default_factory=dict)
+    signed: set[int] = field(default_factory=set)
 
     def ask(self, days: Iterable[date]) -> Json:
         """The body of a request for passes of some days, with fresh keys."""
@@ -42,6 +43,19 @@ class Phone:
         day = local_day(at)
         shown = presentation.present(self.passes[day], self.keys[day], at, presence=presence, context=context)
         return shown.to_text()
+
+    def show_anew(self, at: datetime, *, within: int = 50) -> str:
+        """As `show`, for somebody who is scanned again at once. A presentation signs whole seconds, and what signs the same
+        second twice is a replay; so this signs the latest one that this phone has not signed in this way.
+
+        `within`: how many seconds it may go back; it stays fresh for 60. Raises LookupError when all of them are used up.
+        """
+        now = int(at.timestamp())
+        second = next((second for second in range(now, now - within, -1) if second not in self.signed), None)
+        if second is None or local_day(at) != local_day(signed := datetime.fromtimestamp(second, UTC)):
+            raise LookupError("this phone has signed every second that is fresh")
+        self.signed.add(second)
+        return self.show(signed)
 
     def check_in(self, code: str, at: datetime, *, presence: int = 1) -> str:
         """The QR text for a check-in at a venue whose code the phone scanned."""

@@ -64,6 +64,13 @@ class Teller:
             yield
         self.say(text, time.monotonic() - began)
 
+    def doing(self, text: str) -> None:
+        """What a step is at, where its length is not known."""
+        if self._bars is not None:
+            if "" not in self._tasks:
+                self._tasks[""] = self._bars.add_task(text, total=None)
+            self._bars.update(self._tasks[""], description=text)
+
     def progress(self, what: str, done: int, total: int) -> None:
         """How far a long piece of work is; shown only within a step and on a terminal."""
         if self._bars is None:
