@@ -1,7 +1,7 @@
 """A batch carries nothing in that its items could not enter alone."""
 
 import pytest
-from access_matrix import samples
+from access_matrix.samples import people, places
 from access_matrix.world import World
 from lilitong.quarantine.v1 import pass_pb2, register_pb2
 from lilitong.venue.v1 import venue_pb2
@@ -16,26 +16,26 @@ ELSEWHERE = "141102003001"
 
 
 def venues(home, away):
-    one, other = samples.register_venue(World(), ""), samples.register_venue(World(), "")
+    one, other = places.register_venue(World(), ""), places.register_venue(World(), "")
     other.area = ELSEWHERE
     return "venue_officer", venue_pb2.BatchRegisterVenuesRequest(requests=[one, other])
 
 
 def households(home, away):
-    one, other = (samples.register_household(World(), "registrar") for _ in range(2))
+    one, other = (people.register_household(World(), "registrar") for _ in range(2))
     other.area = ELSEWHERE
     return "registrar", register_pb2.BatchRegisterHouseholdsRequest(requests=[one, other])
 
 
 def passes(home, away):
-    asked = [samples.issue_passes(World(resident_id=one), "") for one in (home, away)]
+    asked = [people.issue_passes(World(resident_id=one), "") for one in (home, away)]
     return "app_backend", pass_pb2.BatchIssuePassesRequest(requests=asked)
 
 
 @pytest.mark.parametrize("batch", [venues, households, passes])
 @pytest.mark.parametrize("door", ["grpc", "rest"])
 async def test_an_item_of_another_area_is_refused_in_a_mixed_batch(door, batch, catalog, doors, callers, maker, world):
-    away = samples.register_household(World(), "registrar")
+    away = people.register_household(World(), "registrar")
     away.area = ELSEWHERE
     await maker.say("registrar", away)
     role, request = batch(world.resident_id, away.residents[0].resident_id)

@@ -14,9 +14,9 @@ from lilitong.venue.v1 import visit_pb2
 from passes import presentation, venue_code
 from passes.days import day_number, local_day
 
-from access_matrix import samples
 from access_matrix.callers import PURPOSE, Callers
 from access_matrix.doors import OK, Door
+from access_matrix.samples import loop, people, places
 from access_matrix.world import World, new_id, new_key, now, point, public_key
 
 PATIENCE = timedelta(seconds=30)
@@ -59,25 +59,25 @@ class Maker:
         return await self._loop(world)
 
     async def _policy(self) -> None:
-        draft = samples.draft_policy(World(), "policy_editor")
+        draft = loop.draft_policy(World(), "policy_editor")
         draft.effective_from.FromDatetime(now() - timedelta(minutes=1))
         await self.say("policy_editor", draft)
         for _ in range(2):
-            approval = samples.approve_policy(World(policy_id=draft.policy_id), "approver")
+            approval = loop.approve_policy(World(policy_id=draft.policy_id), "approver")
             await self.say("approver", approval)
 
     async def _places(self, world: World) -> World:
-        venue = (await self.say("venue_officer", samples.register_venue(world, ""))).venue
-        post = (await self.say("checkpoint_lead", samples.register_post(world, ""))).post
+        venue = (await self.say("venue_officer", places.register_venue(world, ""))).venue
+        post = (await self.say("checkpoint_lead", places.register_post(world, ""))).post
         world = replace(world, post_id=post.post_id)
-        device = samples.enroll_device(world, "")
+        device = places.enroll_device(world, "")
         device.public_key = public_key(world.device_key)
         await self.say("checkpoint_lead", device)
-        revoking = samples.enroll_device(world, "")
+        revoking = places.enroll_device(world, "")
         await self.say("checkpoint_lead", revoking)
-        drill = samples.start_drill(world, "")
+        drill = loop.start_drill(world, "")
         await self.say("command", drill)
-        policy = samples.draft_policy(world, "")
+        policy = loop.draft_policy(world, "")
         await self.say("policy_editor", policy)
         zones = [zone.zone for zone in venue.zones]
         return replace(
@@ -105,13 +105,13 @@ class Maker:
             suspect_id=(await self._household(1)).residents[0].resident_id,
             shown=phone.shown,
         )
-        card = samples.issue_card(world, "")
+        card = people.issue_card(world, "")
         await self.say("registrar", card)
         return replace(world, card_id=card.card_id, visit_id=await self._visit(world, phone))
 
     async def _household(self, size: int) -> register_pb2.RegisterHouseholdRequest:
-        home = samples.register_household(World(), "registrar")
-        home.residents.extend(samples.resident() for _ in range(size - 1))
+        home = people.register_household(World(), "registrar")
+        home.residents.extend(people.resident() for _ in range(size - 1))
         await self.say("registrar", home)
         return home
 
@@ -127,7 +127,7 @@ class Maker:
     async def _visit(self, world: World, phone: Phone, *, staff: bool = False) -> str:
         """Staff's word makes a proven visit, a printed code one that leaves a question."""
         role = "venue_operator" if staff else "app_backend"
-        request = samples.check_in(replace(world, shown=phone.shown), role)
+        request = places.check_in(replace(world, shown=phone.shown), role)
         # The venue's replicas learn of a new zone a moment after it was registered.
         for _ in range(100):
             answer = await self.say(role, request, subject=world.operator if staff else "")
@@ -138,9 +138,9 @@ class Maker:
 
     async def _suspect(self, resident_id: str) -> tuple[str, str]:
         about = World(suspect_id=resident_id)
-        case = samples.open_case(about, "")
+        case = loop.open_case(about, "")
         await self.say("tracer", case)
-        result = samples.lab_result(about, "")
+        result = loop.lab_result(about, "")
         await self.say("laboratory", result)
         return case.case_id, result.lab_result_id
 
@@ -154,18 +154,17 @@ class Maker:
             await self._visit(world, await self._phone(other.residents[0].resident_id))
         case_id, result_id = await self._suspect(index.resident_id)
         about = World(case_id=case_id, approving_case_id=case_id, approving_result_id=result_id)
-        await self.say("approver", samples.approve_case(about, ""))
+        await self.say("approver", loop.approve_case(about, ""))
         await self._until(lambda: self._searched(about))
-        await self.say("approver", samples.approve_case(about, ""))
+        await self.say("approver", loop.approve_case(about, ""))
         contacts = await self._until(lambda: self._restricted(case_id))
         # The resident's own visit to the same zone leaves a question about them too.
-        asked = await self.say("tracer", contact_pb2.ListInterviewTasksRequest(area="141102", case_id=case_id))
-        task, *asked = [one.task_id for one in asked.tasks]
+        task, *asked = await self._until(lambda: self._tasks(case_id))
         evidence, proposed = [await self._evidence(one) for one in asked[:2]]
-        proposal = samples.propose_restriction(World(evidence_id=proposed), "")
+        proposal = loop.propose_restriction(World(evidence_id=proposed), "")
         await self.say("tracer", proposal)
         stays, lifting, proposed_lift = contacts
-        lift = samples.propose_lift(World(lifting_id=proposed_lift.restriction_id), "")
+        lift = loop.propose_lift(World(lifting_id=proposed_lift.restriction_id), "")
         await self.say("tracer", lift)
         suspect = (await self._household(1)).residents[0].resident_id
         closing = (await self._household(1)).residents[0].resident_id
@@ -186,14 +185,19 @@ class Maker:
         )
 
     async def _evidence(self, task_id: str) -> str:
-        answer = await self.say("tracer", samples.complete_task(World(task_id=task_id), ""))
+        answer = await self.say("tracer", loop.complete_task(World(task_id=task_id), ""))
         return str(answer.evidence_id)
 
     async def _searched(self, about: World) -> Any:
         """The impact, when every search was answered and all who were there are found."""
-        impact = await self.say("approver", samples.case_impact(about, ""))
+        impact = await self.say("approver", loop.case_impact(about, ""))
         answered = impact.searches and impact.searches == impact.searches_answered
         return impact if answered and impact.people_to_ask >= ASKED else None
+
+    async def _tasks(self, case_id: str) -> Any:
+        request = contact_pb2.ListInterviewTasksRequest(area="141102", case_id=case_id)
+        tasks = (await self.say("tracer", request)).tasks
+        return [one.task_id for one in tasks] if len(tasks) >= ASKED else None
 
     async def _restricted(self, case_id: str) -> Any:
         answer = await self.say("tracer", contact_pb2.ListContactsRequest(case_id=case_id))

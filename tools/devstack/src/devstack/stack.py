@@ -25,7 +25,7 @@ from pathlib import Path
 import psutil
 from chassis import migrate
 
-from devstack import nats, postgres, processes
+from devstack import given, nats, postgres, processes
 from devstack.processes import DevstackError
 from devstack.readiness import wait_ready
 from devstack.tokens import AUDIENCE, DISTRICT, ISSUER, Minter
@@ -33,6 +33,7 @@ from devstack.tokens import AUDIENCE, DISTRICT, ISSUER, Minter
 ROOT = Path(__file__).resolve().parents[4]
 STORES = ("quarantine", "venue", "checkpoint")
 SERVICES = (*STORES, "gateway")
+PASSWORD = "database-password"  # name of a secret
 LEAST_FREE_BYTES = 1_500_000_000
 LONG = 40 * 24 * 3600  # services may be asked to live some days ago; their own tokens must hold there too
 
@@ -57,6 +58,7 @@ class Stack:
     database: postgres.Server | None
     bus: nats.Server | None
     children: dict[str, Child] = field(default_factory=dict)
+    database_name: str = "lilitong"
 
     @classmethod
     async def start(
@@ -90,7 +92,7 @@ class Stack:
         stack.set_clock(clock_offset)
         try:
             progress("starting Postgres and NATS")
-            database_url, nats_url = stack._servers()
+            database_url, nats_url = await stack._servers()
             progress("migrating three schemas")
             await stack._migrate(database_url)
             for service in services:
@@ -105,9 +107,16 @@ class Stack:
             raise
         return stack
 
-    def _servers(self) -> tuple[str, str]:
+    async def _servers(self) -> tuple[str, str]:
         """Starts the servers that the environment does not give; returns their URLs."""
         database_url, nats_url = os.environ.get("DATABASE_URL", ""), os.environ.get("NATS_URL", "")
+        anew = not (self.folder / "secrets" / PASSWORD).exists()
+        if database_url:
+            self.database_name = given.database_name(self.folder)
+            if anew:
+                await given.empty_database(database_url, self.database_name)
+        if nats_url and anew:
+            await given.empty_streams(nats_url)
         if not database_url:
             self.database = postgres.start(self.folder / "postgres")
             database_url = self.database.admin_url
@@ -117,13 +126,7 @@ class Stack:
         return database_url, nats_url
 
     async def _migrate(self, admin_url: str) -> None:
-        password = self.secret("database-password")
-        try:
-            await migrate.prepare(admin_url, "lilitong", dict.fromkeys(STORES, password))
-        except OSError as error:
-            raise DevstackError(
-                f"no Postgres answers at DATABASE_URL; start it or unset the variable ({error})"
-            ) from error
+        await migrate.prepare(admin_url, self.database_name, dict.fromkeys(STORES, self.secret(PASSWORD)))
         for schema in STORES:
             folders = import_module(f"{schema}.schema").migration_dirs(ROOT)
             owner = self.database_url(admin_url, f"{schema}_owner")
@@ -131,7 +134,7 @@ class Stack:
 
     def database_url(self, admin_url: str, role: str) -> str:
         """URL of a role on the system's database."""
-        return migrate.with_user(migrate.with_database(admin_url, "lilitong"), role, self.secret("database-password"))
+        return migrate.with_user(migrate.with_database(admin_url, self.database_name), role, self.secret(PASSWORD))
 
     def secret(self, name: str) -> str:
         """A secret of this system, made once."""
