@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from passes.days import local_day
 
-from devstack.api import Api, Json
+from devstack.api import AGAIN, Api, Json
 from devstack.phone import Phone
 from devstack.stack import Stack
 
@@ -79,10 +79,9 @@ class District:
         async def send(batch: Sequence[Json]) -> list[Json]:
             nonlocal done
             async with gate:
-                answer = await api.post(path, {"requests": list(batch)})
+                results = await self._insist(api, path, list(batch))
             done += len(batch)
             self._progress(what, done, len(items))
-            results: list[Json] = answer["results"]
             return results
 
         batches = [items[start : start + size] for start in range(0, len(items), size)]
@@ -90,6 +89,24 @@ class District:
         for result in results:
             if result.get("error"):
                 raise DistrictError(f"{what}: {result['error']}")
+        return results
+
+    async def _insist(self, api: Api, path: str, batch: list[Json]) -> list[Json]:
+        """One batch's results; what the other side could not take for now is sent again while the patience lasts.
+
+        Every item carries an id of its own, so that what was taken after all counts once.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._patience
+        results: list[Json] = (await api.post(path, {"requests": batch}))["results"]
+        while loop.time() < until:
+            again = [place for place, item in enumerate(results) if (item.get("error") or {}).get("status") in AGAIN]
+            if not again:
+                break
+            await asyncio.sleep(0.2)
+            answer = await api.post(path, {"requests": [batch[place] for place in again]})
+            for place, result in zip(again, answer["results"], strict=True):
+                results[place] = result
         return results
 
     async def register_venues(self, registrations: Sequence[Json]) -> list[Json]:

@@ -33,7 +33,7 @@ from devstack.tokens import AUDIENCE, DISTRICT, ISSUER, Minter
 ROOT = Path(__file__).resolve().parents[4]
 STORES = ("quarantine", "venue", "checkpoint")
 SERVICES = (*STORES, "gateway")
-DATABASE_SECRET = "database-password"  # name of a secret
+DATABASE_LOGIN = "database-password"  # name of a secret
 LEAST_FREE_BYTES = 1_500_000_000
 LONG = 40 * 24 * 3600  # services may be asked to live some days ago; their own tokens must hold there too
 
@@ -110,7 +110,7 @@ class Stack:
     async def _servers(self) -> tuple[str, str]:
         """Starts the servers that the environment does not give; returns their URLs."""
         database_url, nats_url = os.environ.get("DATABASE_URL", ""), os.environ.get("NATS_URL", "")
-        anew = not (self.folder / "secrets" / DATABASE_SECRET).exists()
+        anew = not (self.folder / "secrets" / DATABASE_LOGIN).exists()
         if database_url:
             self.database_name = given.database_name(self.folder)
             if anew:
@@ -126,7 +126,7 @@ class Stack:
         return database_url, nats_url
 
     async def _migrate(self, admin_url: str) -> None:
-        await migrate.prepare(admin_url, self.database_name, dict.fromkeys(STORES, self.secret(DATABASE_SECRET)))
+        await migrate.prepare(admin_url, self.database_name, dict.fromkeys(STORES, self.secret(DATABASE_LOGIN)))
         for schema in STORES:
             folders = import_module(f"{schema}.schema").migration_dirs(ROOT)
             owner = self.database_url(admin_url, f"{schema}_owner")
@@ -135,7 +135,7 @@ class Stack:
     def database_url(self, admin_url: str, role: str) -> str:
         """URL of a role on the system's database."""
         return migrate.with_user(
-            migrate.with_database(admin_url, self.database_name), role, self.secret(DATABASE_SECRET)
+            migrate.with_database(admin_url, self.database_name), role, self.secret(DATABASE_LOGIN)
         )
 
     def secret(self, name: str) -> str:
