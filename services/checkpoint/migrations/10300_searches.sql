@@ -29,11 +29,22 @@ CREATE TABLE search_passages (
 ) PARTITION BY RANGE (day);
 CREATE INDEX search_passages_post_idx ON search_passages (post, passed_at);
 
-INSERT INTO day_partitioned (parent) VALUES ('searches'), ('search_passages');
+-- Whom a search has named already: a person at a post is told once, however often they pass there while it is open.
+-- Without it every passage at a busy post would be told to every open search that has been there.
+CREATE TABLE search_leads (
+    day date NOT NULL,
+    search_id bytea NOT NULL,
+    lead_day date NOT NULL,
+    tag bytea NOT NULL,
+    post integer NOT NULL,
+    CONSTRAINT search_leads_pkey PRIMARY KEY (day, search_id, lead_day, tag, post)
+) PARTITION BY RANGE (day);
+
+INSERT INTO day_partitioned (parent) VALUES ('searches'), ('search_passages'), ('search_leads');
 
 DO $$
 BEGIN
-    EXECUTE format('GRANT SELECT, INSERT ON searches, search_passages TO %I', current_schema());
+    EXECUTE format('GRANT SELECT, INSERT ON searches, search_passages, search_leads TO %I', current_schema());
 END $$;
 
 -- migrate:down

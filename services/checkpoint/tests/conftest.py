@@ -230,7 +230,15 @@ class World:
 
     async def reset(self) -> None:
         self.clock.set(NOON)
-        for table in ("search_passages", "searches", "passages", "anonymous_passages", "outbox", "requests"):
+        for table in (
+            "search_leads",
+            "search_passages",
+            "searches",
+            "passages",
+            "anonymous_passages",
+            "outbox",
+            "requests",
+        ):
             await self.sql.execute(f"DELETE FROM {table}")
         await self.sql.execute("DELETE FROM devices")
         await self.sql.execute("DELETE FROM posts")

@@ -18,6 +18,7 @@ OURS = (
     "anonymous_passages",
     "searches",
     "search_passages",
+    "search_leads",
     "outbox",
     "inbox",
     "consumer_attempts",

@@ -30,7 +30,8 @@ def search_handler(clock: Clock, seal: Callable[[], bytes], after_commit: AfterC
         search = read(event)
         await lock_days(conn, days_read(search.day), searching=True)
         own = await store.find_own(conn, search)
-        hits = await store.find_near(conn, search, own) if own else []
+        near = await store.find_near(conn, search, own) if own else []
+        hits = (await store.new_leads(conn, {search: near})).get(search, []) if near else []
         if search.day >= first_open_day(clock.now()):
             await store.keep_open(conn, search)
             await store.add_own(conn, search, own)
@@ -51,7 +52,8 @@ async def meet_searches(conn: Any, fresh: Sequence[Passage], clock: Clock, seal:
     first, last = days_read(min(p.day for p in fresh))[0], days_read(max(p.day for p in fresh))[-1]
     if not await store.any_open(conn, max(first, first_open), last):
         return False
-    found = await store.match(conn, fresh, first_open)
+    near = await store.match(conn, fresh, first_open)
+    found = await store.new_leads(conn, near) if near else near
     for search, hits in found.items():
         await _publish(conn, search, [_message(search, chunk, 0, 0) for chunk in parts(hits)], seal)
     return bool(found)

@@ -72,12 +72,12 @@ def instant(day: date, offset: int) -> datetime:
 
 
 def merge(hits: Iterable[Hit]) -> list[Hit]:
-    """Each passage once; one that is near two of the index person's own is late only if it is by both."""
-    found: dict[tuple[date, bytes, int, datetime], Hit] = {}
+    """Each person at each post once, by the earliest passage; one that was not uploaded late goes before those that were."""
+    found: dict[tuple[date, bytes, int], Hit] = {}
     for hit in hits:
-        key = (hit.day, hit.tag, hit.post, hit.passed_at)
+        key = (hit.day, hit.tag, hit.post)
         known = found.get(key)
-        if known is None or (known.late and not hit.late):
+        if known is None or (hit.late, hit.passed_at) < (known.late, known.passed_at):
             found[key] = hit
     return sorted(found.values())
 

@@ -87,6 +87,34 @@ async def find_near(conn: Db, search: Search, own: Sequence[Own]) -> list[Hit]:
     return merge(Hit(row["day"], row["tag"], row["post"], row["passed_at"], row["late"]) for row in rows)
 
 
+async def new_leads(conn: Db, found: Mapping[Search, Sequence[Hit]]) -> Mapping[Search, list[Hit]]:
+    """Those of the leads that their search has not named before; from the commit on it has."""
+    # In one order everywhere, so that two transactions that name the same people wait for each other and not in a circle.
+    pairs = sorted(
+        ((search, hit) for search, hits in found.items() for hit in hits),
+        key=lambda pair: (pair[0].day, pair[0].search_id, pair[1].day, pair[1].tag, pair[1].post),
+    )
+    rows = await conn.fetch(
+        """
+        INSERT INTO search_leads (day, search_id, lead_day, tag, post)
+        SELECT * FROM unnest($1::date[], $2::bytea[], $3::date[], $4::bytea[], $5::int[])
+        ON CONFLICT ON CONSTRAINT search_leads_pkey DO NOTHING
+        RETURNING search_id, lead_day, tag, post
+        """,
+        [search.day for search, _ in pairs],
+        [search.search_id for search, _ in pairs],
+        [hit.day for _, hit in pairs],
+        [hit.tag for _, hit in pairs],
+        [hit.post for _, hit in pairs],
+    )
+    told = {(row["search_id"], row["lead_day"], row["tag"], row["post"]) for row in rows}
+    fresh: dict[Search, list[Hit]] = defaultdict(list)
+    for search, hit in pairs:
+        if (search.search_id, hit.day, hit.tag, hit.post) in told:
+            fresh[search].append(hit)
+    return fresh
+
+
 async def any_open(conn: Db, first: date, last: date) -> bool:
     """Whether passages of the days first…last could belong to an open search; what nearly every batch ends with."""
     found: bool = await conn.fetchval("SELECT EXISTS (SELECT FROM searches WHERE day BETWEEN $1 AND $2)", first, last)

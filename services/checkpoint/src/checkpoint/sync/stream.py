@@ -112,7 +112,9 @@ class SyncStreams:
     def _beat(self, now: datetime) -> scan_pb2.Heartbeat:
         age = self._lists.age(now)
         beat = scan_pb2.Heartbeat(
-            list_age_seconds=UNKNOWN_AGE if age is None else int(age), resume_token=self._lists.index.token(), current=True
+            list_age_seconds=UNKNOWN_AGE if age is None else int(age),
+            resume_token=self._lists.index.token(),
+            current=True,
         )
         beat.server_time.FromDatetime(self._clock.now())
         return beat
