@@ -51,7 +51,8 @@ def main() -> None:
         stop("less than 1.5 GB is free on this disk; make room and run `make setup` again.")
     print("setup: making .venv and installing the locked packages (about a minute)", flush=True)
     try:
-        venv.create(VENV, clear=VENV.exists(), with_pip=True)
+        # What is there is brought up to date: whoever is using it keeps working.
+        venv.create(VENV, with_pip=not (VENV / "bin" / "pip").exists())
     except (subprocess.CalledProcessError, ModuleNotFoundError):
         stop("this Python lacks venv or pip (Debian: apt-get install python3-venv); then run `make setup` again.")
     python = VENV / "bin" / "python"

@@ -4,12 +4,14 @@ import asyncio
 import os
 import random
 import secrets
+import shutil
 from contextlib import suppress
 from datetime import UTC, datetime
 from uuid import uuid4
 
 import asyncpg
 import grpc
+import nats
 import pytest
 from devstack import scene
 from devstack.api import ApiError
@@ -148,6 +150,8 @@ async def test_nothing_acknowledged_is_lost_and_every_loop_completes(state_dir):
         assert load.unexpected == []
     finally:
         print(*logged_errors(stack), *await waiting(stack), sep="\n")
+        if keep := os.environ.get("KEEP_LOGS"):
+            shutil.copytree(stack.folder / "logs", keep, dirs_exist_ok=True)
         await district.close()
         await stack.stop()
 
@@ -168,9 +172,25 @@ async def waiting(stack):
     with suppress(OSError, asyncpg.PostgresError):
         connection = await asyncpg.connect(stack.database_url(stack.database.admin_url, "postgres"))
         for schema in ("quarantine", "venue", "checkpoint"):
-            for table in ("outbox WHERE NOT published", "dead_letters WHERE true", "consumer_attempts WHERE true"):
-                found.append((schema, table, await connection.fetchval(f"SELECT count(*) FROM {schema}.{table}")))
+            unpublished = await connection.fetchval(f"SELECT count(*) FROM {schema}.outbox WHERE NOT published")
+            dead = await connection.fetchval(f"SELECT count(*) FROM {schema}.dead_letters")
+            found.append((schema, "unpublished", unpublished, "dead", dead))
+        found += [tuple(row) for row in await connection.fetch("SELECT * FROM quarantine.searches")][-6:]
+        for schema in ("quarantine", "venue", "checkpoint"):
+            found += [
+                (schema, *row)
+                for row in await connection.fetch(f"SELECT consumer, count(*) FROM {schema}.inbox GROUP BY 1")
+            ]
         await connection.close()
+    with suppress(OSError, nats.errors.Error):
+        client = await nats.connect(stack.bus.url)
+        manager = client.jetstream()
+        for stream in await manager.streams_info():
+            found.append((stream.config.name, stream.state.messages, stream.state.last_seq))
+            for consumer in await manager.consumers_info(stream.config.name):
+                delivered, floor = consumer.delivered.stream_seq, consumer.ack_floor.stream_seq
+                found.append((consumer.name, "pending", consumer.num_pending, "delivered", delivered, "acked", floor))
+        await client.close()
     return found
 
 

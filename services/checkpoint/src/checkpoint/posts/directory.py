@@ -1,6 +1,7 @@
 """Posts' devices and the scan policy in memory: what authentication and verdicts ask, whatever state Postgres is in."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -78,8 +79,13 @@ class Directory:
         self._woken.set()
 
     async def announce(self) -> None:
-        """After a commit that bumped the version: look at once, and ring for the other replicas."""
+        """After a commit that bumped the version: this replica knows when it returns, the others are rung for.
+
+        The effect is committed: a look that fails now is made up for by the poll.
+        """
         self.wake()
+        with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+            await self.check()
         if self._bell is not None:
             await self._bell.ring()
 
