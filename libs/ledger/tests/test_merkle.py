@@ -109,10 +109,12 @@ def test_an_altered_proof_proves_nothing(place, data):
         assert not verify(leaf_hashes[index], index, size, [*proof[:at], proof[at][:31], *proof[at + 1 :]], root)
 
 
-def test_an_inner_node_cannot_pose_as_a_leaf():
+@pytest.mark.parametrize("mark", [b"", b"\x01"])
+def test_an_inner_node_cannot_pose_as_a_leaf(mark):
+    """The bytes that an inner node is hashed from, its mark included, make no leaf with the same hash."""
     left, right = hashes(2)
     root = merkle.root([left, right])
-    assert not merkle.verify_inclusion(merkle.leaf_hash(left + right), 0, 1, [], root)
+    assert not merkle.verify_inclusion(merkle.leaf_hash(mark + left + right), 0, 1, [], root)
 
 
 @pytest.mark.parametrize("size", range(1, 33))
