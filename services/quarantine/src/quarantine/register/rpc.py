@@ -85,7 +85,8 @@ class RegisterRpc(RegisterServiceServicer):
         async with self._pool.acquire() as conn, conn.transaction():
             drills = await store.running_drills(conn)
             found = await store.find(conn, [self._keys.index(request.id_number, drill) for drill in ("", *drills)])
-            if found is None:
+            # Somebody of another area and nobody at all are one answer: whether a person is registered is personal, too.
+            if found is None or not current_caller().covers(found["area"]):
                 raise DomainError(Kind.NOT_FOUND, "NO_RESIDENT", "There is no such resident.")
             require_area(found["area"])
             await reads.record(conn, [found["resident_id"]], current_caller(), self._clock.now())
