@@ -48,6 +48,13 @@ async def test_those_at_the_same_post_within_the_minutes_are_leads_and_nobody_el
     assert (found.search_id, found.part, found.parts, found.hits[0].late) == (search_id, 1, 1, True)
 
 
+async def test_those_who_passed_just_before_midnight_lie_in_the_partition_of_the_day_before(world):
+    scanner, midnight, index, close = await world.scanner(), bounds(DAY)[0], new_tag(), new_tag()
+    await scanner.upload(world.offline(midnight + MINUTE, index), world.offline(midnight - 2 * MINUTE, close))
+    (found,) = await world.answered(await world.search(index, DAY))
+    assert hits([found]) == {(DAY - timedelta(days=1), close, scanner.post, midnight - 2 * MINUTE)}
+
+
 async def test_a_search_without_anybody_is_answered_with_one_empty_part(world):
     search_id = await world.search(new_tag(), DAY)
     (found,) = await world.answered(search_id)

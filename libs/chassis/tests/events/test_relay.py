@@ -3,11 +3,13 @@
 import asyncio
 from collections import defaultdict
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from chassis.events import Relay, connect, outbox
 from chassis.events.dead_letters import replay, resting
 from google.protobuf.wrappers_pb2 import StringValue
+from nats.js.api import DiscardPolicy
 
 pytestmark = pytest.mark.connected
 
@@ -115,6 +117,21 @@ async def test_a_message_too_large_for_the_bus_becomes_a_dead_letter_and_stops_n
     [letter] = await resting(stage.pool, outbox.UNDELIVERABLE)
     assert letter.reason == "larger than the server's max_payload"
     assert StringValue.FromString(letter.event.payload).value == too_large
+
+
+async def test_what_the_bus_does_not_acknowledge_stays_due_and_keeps_its_order(stage, until):
+    """A stream that is full for a while refuses: nothing is given up, and nothing overtakes what was refused."""
+    relay = stage.relay()
+    await until(lambda: not relay.degraded)
+    jetstream, usual = stage.bus.jetstream, stage.spec.config()
+    await jetstream.update_stream(replace(usual, discard=DiscardPolicy.NEW, max_msgs=1))
+    await stage.publish(*(stage.event(text) for text in ("one", "two", "three")))
+    await until(lambda: _is_stored(stage, "one"))
+    await asyncio.sleep(0.3)
+    assert await stage.unpublished() == 2
+    await jetstream.update_stream(usual)
+    await until(_drained(stage))
+    assert await stage.stored() == [("a", "one"), ("a", "two"), ("a", "three")]
 
 
 async def test_headers_count_against_the_limit_too(stage, until):

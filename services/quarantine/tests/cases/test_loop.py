@@ -49,6 +49,8 @@ async def test_the_first_approval_opens_one_search_a_day_and_no_two_share_a_valu
         *[(s.search_id, s.day, s.tag, s.window_start.seconds, s.window_end.seconds + 1) for s in searches], strict=True
     ):
         assert len(set(values)) == 3
+    pieces = [{s.search_id[at : at + 4] for at in range(13)} for s in searches]
+    assert len(set().union(*pieces)) == sum(map(len, pieces)), "nor does a part of an id come back"
     rows = await world.pool.fetch("SELECT day, aggregate FROM outbox WHERE subject LIKE '%search%'")
     assert len({row["day"] for row in rows}) == len({row["aggregate"] for row in rows}) == 3
 
