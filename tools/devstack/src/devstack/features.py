@@ -27,6 +27,7 @@ TITLES = {
     "Q1": "Register of residents", "Q2": "Pass and paper card", "Q4": "Policy as versioned data", "Q5": "Case",
     "Q6": "Contacts", "Q7": "Quarantine order", "Q10": "Restriction", "Q11": "Explanation",
     "X1": "Areas", "X2": "Access", "X3": "Transparency log", "X4": "Purpose-bound reads", "X5": "Retention",
+    "S5": "Nothing links two days (measure)",
     "X8": "Import and export", "X9": "Chinese and English", "X10": "Drill", "X11": "Operations",
 }  # fmt: skip
 
@@ -65,8 +66,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def order(feature: str) -> tuple[int, int]:
-    """V before C before Q before X, then by number."""
-    return "VCQX".index(feature[0]), int(feature[1:])
+    """V before C before Q before X, then the measures' own ids, then by number."""
+    return "VCQXPRS".find(feature[0]), int(feature[1:])
 
 
 def table(results: dict[str, Any]) -> str:
