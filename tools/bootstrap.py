@@ -49,7 +49,10 @@ def main() -> None:
         return
     if shutil.disk_usage(ROOT).free < NEEDED_BYTES:
         stop("less than 1.5 GB is free on this disk; make room and run `make setup` again.")
-    print("setup: making .venv and installing the locked packages (about a minute)", flush=True)
+    print(
+        "setup: making .venv and installing the locked packages (half a minute to a few, as the index answers)",
+        flush=True,
+    )
     try:
         # What is there is brought up to date: whoever is using it keeps working.
         venv.create(VENV, with_pip=not (VENV / "bin" / "pip").exists())
