@@ -20,6 +20,11 @@ SECONDS = 15.0
 OK = "ok"
 
 
+# A look-up by what the caller knows of a person does not tell a stranger of another area from nobody.
+LOOK_UPS = ("FindResident", "resident-searches")
+NOBODY = "not_found NO_RESIDENT"
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """`kind`: "ok" or what `chassis.errors.Kind` says; `reason`: the stable reason of a refusal."""
