@@ -69,7 +69,7 @@ def household(size: int = 1, *, area: str = community(FENGSHAN, 0), drill_id: st
 async def people(
     district: District, count: int, *, drill_id: str = "", area: str = community(FENGSHAN, 0)
 ) -> list[Phone]:
-    """People who live alone, each with a phone that holds passes of yesterday's neighbours: today and tomorrow."""
+    """People who live alone, each with a phone that holds passes of today and tomorrow."""
     homes = [household(area=area, drill_id=drill_id) for _ in range(count)]
     await district.register_households(homes)
     phones = [Phone(home["residents"][0]["resident_id"]) for home in homes]
