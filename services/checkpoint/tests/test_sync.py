@@ -178,7 +178,7 @@ async def test_a_scanner_that_does_not_read_is_let_go_and_others_are_served_on(o
 async def test_the_service_is_not_ready_before_list_and_keys_have_come_once(surroundings, make_service_database, clock):
     database = await make_service_database("checkpoint")
     world = await surroundings.open(clock, database=database.name, ready=False)
-    gone = world.settings.model_copy(update={"quarantine": "127.0.0.1:1"})
+    gone = world.settings.model_copy(update={"quarantine_target": "127.0.0.1:1"})
     complete = world.settings
     world.settings = gone
     starting = asyncio.create_task(world.start())
