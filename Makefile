@@ -4,7 +4,7 @@ VENV := .venv/bin
 PYTEST := $(VENV)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help doctor setup run loop test test-slow lint type proto proto-check features mutants lock clean
+.PHONY: help doctor setup run loop test test-slow lint type proto proto-check features mutants bench soak lock clean
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | while IFS='|' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -33,7 +33,7 @@ lint: setup ## Style, formatting and the house rules on imports
 	$(VENV)/lint-imports --no-cache
 
 type: setup ## Static types, strict
-	$(VENV)/mypy libs services clients tools
+	$(VENV)/mypy libs services clients tools bench
 
 proto: setup ## Generate the modules of proto/
 	$(VENV)/python tools/proto/generate.py generate
@@ -46,6 +46,9 @@ features: setup ## Print which product features have passing tests (runs the tes
 
 mutants: setup ## Break the code on purpose, patch by patch, and see the named test fail
 	@$(VENV)/python tools/mutants/run.py
+
+bench: setup ## Measure every promised figure (ONLY=P1,P4 for some, SCALE=0.02 for a quick look at the big ones)
+	@ONLY="$(ONLY)" SCALE="$(SCALE)" RUNS="$(RUNS)" $(VENV)/python -m bench
 
 lock: ## Renew the hash-pinned locks (needs uv)
 	uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 --upgrade requirements/dev.in -o requirements/dev.txt

@@ -27,7 +27,7 @@ def packages() -> list[Path]:
     """The workspace's own packages, installed editable."""
     return sorted(
         path.parent
-        for pattern in ("proto", "libs/*", "services/*", "clients/*", "tools/*")
+        for pattern in ("proto", "libs/*", "services/*", "clients/*", "tools/*", "bench")
         for path in ROOT.glob(f"{pattern}/pyproject.toml")
     )
 

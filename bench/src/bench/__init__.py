@@ -1,0 +1,1 @@
+"""Every figure that the product promises, measured by one command: `make bench`."""
