@@ -120,8 +120,11 @@ async def gate(district: District, *, level: str = "compound") -> Gate:
 
 
 async def visit(district: District, place: Place, phones: Sequence[Phone], at: datetime | None = None) -> list[Json]:
-    """Everybody is scanned in by the venue's staff, now (the phones' time may be given)."""
-    shown = [(phone.show(at or district.now()), place.code) for phone in phones]
+    """Everybody is scanned in by the venue's staff, now (the phones' time may be given).
+
+    Whoever comes twice within a second shows two presentations: the same one again would be a replay.
+    """
+    shown = [(phone.show(at) if at else phone.show_anew(district.now()), place.code) for phone in phones]
     return await district.check_in_many(shown, operator=place.operator)
 
 
