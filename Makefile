@@ -50,6 +50,9 @@ mutants: setup ## Break the code on purpose, patch by patch, and see the named t
 bench: setup ## Measure every promised figure (ONLY=P1,P4 for some, SCALE=0.02 for a quick look at the big ones)
 	@ONLY="$(ONLY)" SCALE="$(SCALE)" RUNS="$(RUNS)" $(VENV)/python -m bench
 
+soak: setup ## Run everything under a mixed load and watch each process's memory (MINUTES=30)
+	@MINUTES="$(MINUTES)" $(VENV)/python -m bench.soak
+
 lock: ## Renew the hash-pinned locks (needs uv)
 	uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 --upgrade requirements/dev.in -o requirements/dev.txt
 
