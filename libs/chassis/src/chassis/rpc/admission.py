@@ -10,7 +10,7 @@ from chassis import access
 from chassis.auth import ANONYMOUS, Authenticator, Caller, refused
 from chassis.errors import DomainError, Kind
 from chassis.rpc import outgoing
-from chassis.rpc.validation import validate
+from chassis.rpc.validation import readable, validate
 
 _PURPOSE = compile_pattern(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _REFERENCE = compile_pattern(r"[\x21-\x7e]{1,128}")
@@ -88,15 +88,21 @@ def admitted(rule: access.Rule, caller: Caller, purpose: str, reference: str) ->
 
 def check_request(rule: access.Rule, caller: Caller, request: Any) -> None:
     """Refuse a request that breaks its contract, or that names an area the caller is not responsible for."""
-    validate(request)
+    validate(readable(request))
     access.check_request_area(rule, caller, request)
 
 
 async def validated(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
     """A request stream whose messages are validated as they come."""
     async for request in requests:
-        validate(request)
+        validate(readable(request))
         yield request
+
+
+async def all_readable(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    """A request stream that ends with a refusal at the first message that does not decode."""
+    async for request in requests:
+        yield readable(request)
 
 
 def check_answered(rule: access.Rule, state: access.CallState) -> None:

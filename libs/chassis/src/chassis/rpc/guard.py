@@ -20,10 +20,19 @@ from opentelemetry.trace import Span, SpanKind
 
 from chassis import access
 from chassis.errors import DomainError, Kind, store_error
-from chassis.rpc.admission import Policy, admit, check_answered, check_request, metadata_of, validated
+from chassis.rpc.admission import (
+    Policy,
+    admit,
+    all_readable,
+    check_answered,
+    check_request,
+    metadata_of,
+    validated,
+)
 from chassis.rpc.in_flight import InFlight
 from chassis.rpc.stats import RPC
 from chassis.rpc.status import to_wire
+from chassis.rpc.validation import decoding, readable
 from chassis.telemetry import mark_failed, parse_traceparent, tracer
 
 _log = structlog.get_logger("chassis.rpc")
@@ -58,7 +67,7 @@ class MethodGuard:
         build = self._generator if inspect.isasyncgenfunction(behavior) else self._coroutine
         return _MAKE[shape](
             build(behavior, streams=any(shape), request_streams=shape[0]),
-            handler.request_deserializer,
+            decoding(handler.request_deserializer),
             handler.response_serializer,
         )
 
@@ -70,7 +79,7 @@ class MethodGuard:
             call = _Call(self, context)
             try:
                 if rule is None:
-                    return await behavior(request, context)
+                    return await behavior(all_readable(request) if request_streams else readable(request), context)
                 state = await call.admit(rule, streams=streams)
                 if request_streams:
                     request = validated(request)
@@ -102,6 +111,8 @@ class MethodGuard:
                         request = validated(request)
                     else:
                         check_request(rule, state.caller, request)
+                else:
+                    request = all_readable(request) if request_streams else readable(request)
                 async for answer in behavior(request, context):
                     if rule is not None and state is not None:
                         check_answered(rule, state)

@@ -1,11 +1,39 @@
 """Request validation by the rules written in the contracts (protovalidate)."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 import protovalidate
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from chassis.errors import DomainError, Kind
+
+UNREADABLE: Final = object()
+"""In place of a request whose bytes are not the message that the method takes."""
+
+
+def decoding(decode: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | None:
+    """A method's decoder that gives `UNREADABLE` where the library would answer UNKNOWN with its own text.
+
+    It cannot refuse by itself: the library calls it before there is anybody who could say why.
+    """
+    if decode is None:
+        return None
+
+    def read(data: bytes) -> Any:
+        try:
+            return decode(data)
+        except DecodeError:
+            return UNREADABLE
+
+    return read
+
+
+def readable(request: Any) -> Any:
+    """The request itself; INVALID / INVALID_REQUEST for `UNREADABLE`."""
+    if request is UNREADABLE:
+        raise DomainError(Kind.INVALID, "INVALID_REQUEST", "The request breaks its contract.")
+    return request
 
 
 def validate(message: Message) -> None:
