@@ -77,7 +77,7 @@ async def test_two_check_outs_at_once_agree(house):
 
 
 @pytest.mark.connected
-@pytest.mark.feature("X10")
+@pytest.mark.feature("V5", "X10")
 async def test_occupancy_counts_who_is_inside_now_and_no_drill(house, who):
     venue = await house.register(zones=2, capacity=50)
     hall, yard = (zone.code for zone in venue.zones)
@@ -97,6 +97,7 @@ async def test_occupancy_counts_who_is_inside_now_and_no_drill(house, who):
 
 
 @pytest.mark.connected
+@pytest.mark.feature("V5")
 async def test_occupancy_knows_who_came_before_midnight(house, who):
     venue = await house.register(category=2)
     house.clock.advance(timedelta(hours=11, minutes=30))

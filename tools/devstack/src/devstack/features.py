@@ -23,12 +23,23 @@ START, END = "<!-- features:start -->", "<!-- features:end -->"
 
 TITLES = {
     "V1": "Venue register", "V3": "Venue code", "V4": "Check-in", "V5": "Occupancy", "V11": "Exposure search",
-    "C1": "Checkpoints and scanner devices", "C2": "Verdicts and the three codes", "C4": "Offline scanners",
+    "C1": "Checkpoints and scanner devices", "C2": "Verdicts and the three codes", "C3": "Policy of a post",
+    "C4": "Offline scanners",
     "Q1": "Register of residents", "Q2": "Pass and paper card", "Q4": "Policy as versioned data", "Q5": "Case",
     "Q6": "Contacts", "Q7": "Quarantine order", "Q10": "Restriction", "Q11": "Explanation",
     "X1": "Areas", "X2": "Access", "X3": "Transparency log", "X4": "Purpose-bound reads", "X5": "Retention",
-    "S5": "Nothing links two days (measure)",
     "X8": "Import and export", "X9": "Chinese and English", "X10": "Drill", "X11": "Operations",
+    "P1": "Durable scans (measure)", "P2": "Durable batches (measure)", "P3": "Durable check-ins (measure)",
+    "P4": "The loop at 2,000 contacts (measure)", "P5": "Exposure search (measure)",
+    "P6": "Growth to 50 M visits (measure)", "P7": "Day set and verdict (measure)",
+    "P8": "Two processes (measure)", "P9": "Storage of a visit (measure)", "P10": "Idle memory, cold start (measure)",
+    "R1": "Killed at random (measure)", "R2": "Outbox (measure)", "R3": "Delivered again (measure)",
+    "R4": "Poison (measure)", "R5": "Rolling restart (measure)", "R6": "Outages (measure)",
+    "R7": "72 h of offline scans (measure)", "R8": "Soak (measure)", "R9": "Bad input (measure)",
+    "R10": "Backup (measure)",
+    "S1": "Access matrix (measure)", "S2": "Forgeries (measure)", "S3": "Restriction without grounds (measure)",
+    "S4": "Rewritten history (measure)", "S5": "Nothing links two days (measure)", "S6": "Exports (measure)",
+    "S7": "Small cells (measure)", "S8": "Revoked keys (measure)",
 }  # fmt: skip
 
 
