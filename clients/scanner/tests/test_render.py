@@ -28,7 +28,7 @@ def text(shown, lang=Lang.BOTH, queue=0):
     ("word", "sign", "zh", "en"),
     [
         (Verdict.ALLOW, "✔", "放行", "ALLOW"),
-        (Verdict.REFER, "?", "请核实", "REFER"),
+        (Verdict.REFER, "▲", "请核实", "REFER"),
         (Verdict.DENY, "✖", "禁止通行", "DENY"),
     ],
 )
