@@ -17,6 +17,7 @@ import asyncio
 import faulthandler
 import gc
 import inspect
+import resource
 import signal
 import sys
 import time
@@ -33,6 +34,7 @@ from chassis.rpc.server import ListenError
 from chassis.tasks import supervise
 
 _log = structlog.get_logger("chassis.run")
+_OPEN_FILES = 65_536
 _LOOK_EVERY = 0.5
 _CHECK_LIMIT = 2.0
 _TASK_LIMIT = 5.0
@@ -193,6 +195,14 @@ async def _holds(check: Check) -> bool:
         return False
 
 
+def _open_files() -> None:
+    """Raise the soft limit of open files as far as is allowed: at the usual 1,024 a crowd of idle clients shuts all others out."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def run(
     name: str,
     wire: Callable[[Service], Awaitable[None]],
@@ -204,6 +214,7 @@ def run(
 
     A second signal ends the process at once. SIGUSR1 prints every thread's stack to standard error.
     """
+    _open_files()
     faulthandler.enable()
     with suppress(AttributeError, ValueError):  # no SIGUSR1 on this platform, or standard error is not a file
         faulthandler.register(signal.SIGUSR1, all_threads=True)

@@ -1,12 +1,13 @@
 import asyncio
 import os
+import resource
 import signal
 import subprocess
 import sys
 import textwrap
 
 import pytest
-from chassis.run import Service
+from chassis.run import Service, _open_files
 from chassis.tasks import supervise
 
 
@@ -197,3 +198,14 @@ def test_a_second_signal_ends_it_at_once():
             process.wait(0.5)
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == -signal.SIGKILL
+
+
+@pytest.mark.feature("R9")
+@pytest.mark.parametrize(("hard", "expected"), [(4096, 4096), (1_000_000, 65_536), (-1, 65_536)])
+def test_a_process_may_open_as_many_files_as_its_hard_limit_allows(monkeypatch, hard, expected):
+    """Else a crowd of idle clients shuts all others out at the usual soft limit."""
+    given = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, hard))
+    monkeypatch.setattr(resource, "setrlimit", lambda _, limits: given.append(limits))
+    _open_files()
+    assert given == [(expected, hard)]

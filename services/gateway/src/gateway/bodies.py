@@ -23,7 +23,9 @@ async def read(receive: Receive, headers: Headers, limit: int) -> bytes:
     length = headers.get("content-length", "")
     if length.isdecimal() and int(length) > limit:
         raise _too_large(limit)
-    message = await _next(receive)
+    # One limit for all of it: a limit for each part would wait for a byte a second for days.
+    until = asyncio.get_running_loop().time() + _SECONDS
+    message = await _next(receive, until)
     if not message.get("more_body"):
         body: bytes = message.get("body", b"")
         if len(body) > limit:
@@ -34,7 +36,7 @@ async def read(receive: Receive, headers: Headers, limit: int) -> bytes:
     while message.get("more_body"):
         if size > limit:
             raise _too_large(limit)
-        message = await _next(receive)
+        message = await _next(receive, until)
         parts.append(message.get("body", b""))
         size += len(parts[-1])
     if size > limit:
@@ -42,9 +44,9 @@ async def read(receive: Receive, headers: Headers, limit: int) -> bytes:
     return b"".join(parts)
 
 
-async def _next(receive: Receive) -> MutableMapping[str, Any]:
+async def _next(receive: Receive, until: float) -> MutableMapping[str, Any]:
     try:
-        async with asyncio.timeout(_SECONDS):
+        async with asyncio.timeout_at(until):
             message = await receive()
     except TimeoutError:
         raise HttpError(
