@@ -196,7 +196,7 @@ async def _holds(check: Check) -> bool:
 
 
 def _open_files() -> None:
-    """Raise the soft limit of open files as far as is allowed: at the usual 1,024 a crowd of idle clients shuts all others out."""
+    """Raise the soft limit of open files as far as is allowed: at the usual 1,024 a crowd of idle clients shuts others out."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:

@@ -28,7 +28,8 @@ _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 MESSAGE_LIMIT = 4 * 1024 * 1024
 MAX_CONNECTIONS = 16_384  # about 17 kB each
-MAX_STREAMS = 1_000  # calls at a time on one connection
+MAX_STREAMS = 4_096
+"""Calls at a time on one connection. Who is honest and comes near is refused some of them, to be tried again."""
 _HANDSHAKE = 15.0  # seconds until a connection must have spoken HTTP/2
 KEEPALIVE = 20.0
 """Seconds of silence after which either end asks whether the other is there."""
