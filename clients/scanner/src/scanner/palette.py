@@ -1,7 +1,7 @@
 """The colours of verdicts, told apart by every kind of colour vision, and on paper.
 
 Numbers are those of the 256-colour palette, whose colours are the same on every terminal; one with 16 colours gets the
-nearest. Brightness differs as much as hue does: white on blue, black on yellow, white on a very dark red.
+nearest. Brightness differs as much as hue does: light blue passes, middling orange asks, dark red stops.
 """
 
 from dataclasses import dataclass
@@ -29,9 +29,8 @@ def _colour(number: int) -> Color:
 
 
 VERDICTS: Final = {
-    Verdict.ALLOW: Pair(text=231, ground=25),
-    Verdict.REFER: Pair(text=16, ground=220),
-    Verdict.DENY: Pair(text=231, ground=52),
+    Verdict.ALLOW: Pair(text=16, ground=87),
+    Verdict.REFER: Pair(text=16, ground=172),
+    Verdict.DENY: Pair(text=231, ground=88),
 }
 DRILL: Final = Pair(text=231, ground=53)
-WARNING: Final = Pair(text=16, ground=220)

@@ -54,7 +54,7 @@ class Peek:
         self.enrolment: Enrolment | None = None
         if (path / enrol.ENROLMENT).exists():
             self.enrolment = enrol.read_enrolment(path / enrol.ENROLMENT)
-        self.pinned: list[Verifier] = []
+        self.pinned: list[Verifier] = list(self.enrolment.log_keys) if self.enrolment else []
         if self.device is not None and (path / state.TRUST).exists():
             self.pinned = Folder(path, lock=False).pin(self.device.device_id, None)
         saved, damaged = Folder(path, lock=False).load()

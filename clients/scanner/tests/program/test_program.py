@@ -110,7 +110,7 @@ async def test_at_a_terminal_a_code_does_not_fill_the_screen_and_the_terminal_is
     assert "ok 36.6" in run.screen
     assert code[:12] in run.screen
     assert code[:14] not in run.screen
-    assert "\x1b[1;38;5;231;48;5;25m" in run.screen
+    assert "\x1b[1;38;5;16;48;5;87m" in run.screen
     assert "GOAWAY" not in run.screen
     assert termios.tcgetattr(ours) == before
     os.close(ours)
