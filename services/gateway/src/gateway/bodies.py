@@ -12,6 +12,7 @@ from gateway.problems import HttpError
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 _SECONDS = 20.0
+_JSON = "application/json"
 
 
 class ClientGoneError(Exception):
@@ -44,14 +45,41 @@ async def read(receive: Receive, headers: Headers, limit: int) -> bytes:
     return b"".join(parts)
 
 
+class _Limit:
+    """What `asyncio.timeout_at` does, for a fifth of its cost: every request of the hot route passes here."""
+
+    __slots__ = ("_task", "_timer", "over")
+
+    def __init__(self, until: float) -> None:
+        self.over = False
+        self._task = asyncio.current_task()
+        self._timer = asyncio.get_running_loop().call_at(until, self._cancel)
+
+    def _cancel(self) -> None:
+        self.over = True
+        if self._task is not None:
+            self._task.cancel()
+
+    def ended(self) -> bool:
+        """Whether it was this limit, and nobody else, that cancelled the task. To be called once, whatever happened."""
+        self._timer.cancel()
+        return self.over and self._task is not None and self._task.uncancel() == 0
+
+
 async def _next(receive: Receive, until: float) -> MutableMapping[str, Any]:
+    limit = _Limit(until)
     try:
-        async with asyncio.timeout_at(until):
-            message = await receive()
-    except TimeoutError:
+        message = await receive()
+    except asyncio.CancelledError:
+        if not limit.ended():
+            raise
         raise HttpError(
             408, Kind.INVALID, "BODY_TOO_SLOW", "The body did not arrive in time.", headers={"connection": "close"}
         ) from None
+    except BaseException:
+        limit.ended()
+        raise
+    limit.ended()
     if message["type"] == "http.disconnect":
         raise ClientGoneError
     return message
@@ -61,8 +89,10 @@ def parse(body: bytes, headers: Headers) -> Any:
     """The JSON value of a body; no body is an empty object. Raises a 415 for other formats, INVALID for no JSON."""
     if not body:
         return {}
-    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json" or headers.get("content-encoding", "identity").lower() != "identity":
+    kind = headers.get("content-type", "")
+    if kind != _JSON:
+        kind = kind.partition(";")[0].strip().lower()
+    if kind != _JSON or headers.get("content-encoding", "identity").lower() != "identity":
         raise HttpError(
             415,
             Kind.INVALID,

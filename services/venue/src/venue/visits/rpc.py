@@ -11,6 +11,7 @@ import asyncpg
 from chassis.access import NOWHERE, RESOURCE, allow, current_caller
 from chassis.clock import Clock
 from chassis.errors import DomainError, Kind, store_error
+from chassis.rpc.status import to_proto
 from lilitong.venue.v1 import visit_pb2, visit_pb2_grpc
 
 from venue.register import store as register_store
@@ -79,6 +80,7 @@ class VisitServicer(visit_pb2_grpc.VisitServiceServicer):
             problem = each if isinstance(each, DomainError) else _problem(fates.get(index))
             result = answer.results.add()
             if problem is not None:
+                result.error.CopyFrom(to_proto(problem))
                 result.error_reason, result.error_message = problem.reason, problem.message
             elif isinstance(each, Decision):
                 first = _first_answer(each) if id(each) in repeated else each
