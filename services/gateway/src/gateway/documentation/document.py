@@ -116,7 +116,7 @@ def _parameters(operation: Operation, schemas: Schemas) -> list[Json]:
         word = {"type": "string", "pattern": "^[a-z0-9][a-z0-9_.-]{0,63}$"}
         found.append(_header("X-Purpose", "Why this is read.", word, "tracing"))
         text = "The case or task that it serves."
-        found.append(_header("X-Purpose-Ref", text, {"type": "string", "maxLength": 128}, sample_id("case")))
+        found.append(_header("X-Purpose-Ref", text, {"type": "string", "pattern": "^[!-~]{1,128}$"}, sample_id("case")))
     return found
 
 

@@ -19,6 +19,8 @@ ERRORS: Final[Mapping[str, Callable[[], DomainError]]] = {
     "restriction_proposals_pkey": lambda: DomainError(
         Kind.EXISTS, "RESTRICTION_EXISTS", "A restriction with this id is proposed already."
     ),
+    # An id names one restriction, whether it was proposed or followed from a case.
+    "restrictions_pkey": lambda: DomainError(Kind.EXISTS, "RESTRICTION_EXISTS", "This id is another restriction's."),
     "restriction_proposals_evidence_id_key": lambda: DomainError(
         Kind.EXISTS, "ALREADY_PROPOSED", "A restriction is proposed on this evidence already."
     ),
