@@ -25,7 +25,7 @@ from chassis.jwks import KeySource, VerificationRegistry
 CallerKind = Literal["person", "workload", "device", "anonymous"]
 
 # Official statistical codes are 2, 4, 6, 9 or 12 digits; parts below the twelfth carry a suffix.
-_AREA = re.compile(r"\d{2}(\d{2}(\d{2}(\d{3}(\d{3}[0-9A-Za-z-]{0,20})?)?)?)?")
+_AREA = re.compile(r"\d{2}(\d{2}(\d{2}(\d{3}(\d{3}[0-9A-Za-z-]{0,20})?)?)?)?", re.ASCII)
 _NAME = re.compile(r"[\x21-\x7e]{1,128}")
 _LONGEST_TOKEN = 8192
 _NEVER = datetime.max.replace(tzinfo=UTC)

@@ -71,6 +71,7 @@ async def test_the_other_asymmetric_algorithms_are_taken(verifier, issuer, algor
         {"areas": ["1"]},
         {"areas": ["141"]},
         {"areas": ["x"]},
+        {"areas": ["１４１１０２"]},
         {"areas": "141102"},
         {"workload": True},
         {"workload": "yes", "sub": "workload:venue"},
