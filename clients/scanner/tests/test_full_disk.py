@@ -1,6 +1,6 @@
 """A disk without room: a small file system of its own, really filled, and a limit on the size of files."""
 
-import errno
+import contextlib
 import os
 import resource
 import secrets
@@ -28,12 +28,10 @@ class Small:
         self.folder, self._ballast = folder, folder.parent / "disk" / "ballast"
 
     def fill(self):
-        with self._ballast.open("wb", buffering=0) as ballast:
-            try:
-                while True:
-                    ballast.write(bytes(512))
-            except OSError as error:
-                assert error.errno == errno.ENOSPC
+        with self._ballast.open("wb", buffering=0) as ballast, contextlib.suppress(OSError):
+            for _ in range(10_000):
+                ballast.write(bytes(512))
+        assert shutil.disk_usage(self.folder).free == 0
 
     def free(self):
         self._ballast.unlink()

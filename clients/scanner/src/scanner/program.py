@@ -86,11 +86,13 @@ def _enrol(options: argparse.Namespace, console: Console) -> int:
         enrol.save_enrolment(options.state, enrolment)
     finally:
         folder.release()
-    said = Lang(options.lang).say(
-        f"设备 {device.device_id} 已登记，服务器 {enrolment.target}；下一步：lilitong-scanner self-test",
-        f"Device {device.device_id} is enrolled with {enrolment.target}; next: lilitong-scanner self-test",
-    )
-    console.print(said, soft_wrap=True, highlight=False)
+    lang, said = Lang(options.lang), f"{device.device_id} → {enrolment.target}"
+    if lang is not Lang.EN:
+        console.print(f"设备已登记 {said}；下一步：lilitong-scanner self-test", soft_wrap=True, highlight=False)
+    if lang is not Lang.ZH:
+        console.print(
+            f"This device is enrolled with {said}; next: lilitong-scanner self-test", soft_wrap=True, highlight=False
+        )
     return OK
 
 
@@ -144,8 +146,10 @@ async def _queue(options: argparse.Namespace, console: Console) -> int:
     async with _scanner(options, None) as scanner:
         try:
             if options.upload:
+                before = scanner.status().queue  # it also uploads by itself from the moment when it is on line
                 await scanner.wait_current(options.connect_seconds)
-                inspection.uploaded(await scanner.upload())
+                await scanner.upload()
+                inspection.uploaded(before - scanner.status().queue)
         except CallError as error:
             inspection.not_uploaded(str(error))
             return NOT_REACHED

@@ -69,20 +69,22 @@ def verdict(shown: Shown, lang: Lang, now: datetime, queue: int, look: Look = LI
     """The verdict, its reasons and where it comes from. now: the corrected time. queue: scans waiting for upload."""
     word = VERDICTS[shown.verdict]
     words = lang.say(word.zh, word.en)
-    facts = _facts(shown, lang, queue)
+    facts, alarm = _facts(shown, lang, queue), _alarm(shown, lang)
+    last = Text("  ").append(" · ".join(facts), "dim")
+    for text in alarm:
+        last.append(" · ", "dim").append(text, "bold reverse")
     more = [*_reasons(shown, lang), *_denials(shown, lang, now)]
     if look.plain:
         drill = [Text(lang.say("演练", "DRILL") + f" {shown.drill_id}")] if shown.drill_id else []
-        return [*drill, Text(words), *(Text(line.plain.strip()) for line in more), Text(", ".join(facts))]
+        return [*drill, Text(words), *(Text(line.plain.strip()) for line in more), Text(", ".join([*facts, *alarm]))]
     head = Text()
     if shown.drill_id:
         head.append(f" 演练 DRILL {shown.drill_id} ", palette.DRILL.style).append(" ")
     if framed := block(shown.verdict, words, look.columns):
         first = [head] if shown.drill_id else []
-        return [*first, *framed, *more, Text("   " + " · ".join(facts), "dim")]
+        return [*first, *framed, *more, Text(" ").append_text(last)]
     head.append(f" {SIGNS[shown.verdict]} {words} ", palette.VERDICTS[shown.verdict].style)
-    head.append("  " + " · ".join(facts), "dim")
-    return [head, *more]
+    return [head.append_text(last), *more]
 
 
 def _facts(shown: Shown, lang: Lang, queue: int) -> list[str]:
@@ -92,11 +94,16 @@ def _facts(shown: Shown, lang: Lang, queue: int) -> list[str]:
         parts.append(lang.say("服务降级", "degraded"))
     if queue:
         parts.append(lang.say(f"待上传{queue}", f"{queue} to upload"))
-    if shown.in_memory:
-        parts.append(lang.say("磁盘写不进，仅存内存！", "NOT ON DISK, in memory only!"))
-    elif not shown.recorded and not shown.queued:
-        parts.append(lang.say("未能记录！", "NOT RECORDED!"))
     return parts
+
+
+def _alarm(shown: Shown, lang: Lang) -> list[str]:
+    """What must not be overlooked: a scan that a power cut would lose, or that is lost."""
+    if shown.in_memory:
+        return [lang.say("磁盘写不进，仅存内存！", "NOT ON DISK, in memory only!")]
+    if not shown.recorded and not shown.queued:
+        return [lang.say("未能记录！", "NOT RECORDED!")]
+    return []
 
 
 def noted(seen: Seen, lang: Lang, look: Look = LINES_ONLY) -> Text:

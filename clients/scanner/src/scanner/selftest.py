@@ -129,7 +129,9 @@ class SelfTest:
             for line in block(verdict, self._lang.say(*word), self._console.width):
                 self._print(line)
         colours = self._console.color_system if not self._console.no_color else None
-        shown = Text(colours or "无颜色", colours or "no colours: sign, words and frame say the same")
+        shown = Text("无颜色，符号、文字和边框相同", "no colours: sign, words and frame say the same")
+        if colours is not None:
+            shown = Text(f"{colours}色", f"{colours} colours")
         if not block(Verdict.ALLOW, "", self._console.width):
             fix = Text("加宽窗口到40列以上", "widen the window to 40 columns or more")
             return Check(name, Level.ATTENTION, Text("屏幕太窄", f"only {self._console.width} columns"), fix)
