@@ -2,11 +2,21 @@
 
 import json
 
+import orjson
 import pytest
+from gateway import bodies
+from gateway.problems import HttpError
+from gateway.repeats import repeats_a_field
+from hypothesis import given
+from hypothesis import strategies as st
 
 pytestmark = pytest.mark.feature("R9")
 ID = "fefa8f19-29be-5cd4-8c6f-b2a09488bb52"
 JSON = {"Content-Type": "application/json"}
+
+
+def nest(inner):
+    return st.lists(inner) | st.dictionaries(st.text(), inner)
 
 
 def invalid(response):
@@ -57,6 +67,88 @@ async def test_names_that_no_field_has_are_not_quoted(door, name):
         {"pointer": "/colour", "detail": "is not a field of this request"},
     ]
     assert not name or name not in json.dumps(response.json(), ensure_ascii=False)
+
+
+TWICE = [
+    b'{"a":1,"a":1}',
+    b'{"a":"x:y","b":1,"a":2}',
+    b'{"a" : 1 , "\\u0061" : 2}',
+    b'{"a":{"b":1,"b":2}}',
+    b'{"a":[{},{"b":null,"c":0,"b":[]}]}',
+    b'[{"a":1,"a":2}]',
+    b'{"":1,"":2}',
+]
+ONCE = [
+    b'{"a":1,"b":":","c":"::"}',
+    b'{":":1,"a":"{\\"a\\":1,\\"a\\":2}"}',
+    b'{"a":{"a":{"a":1}},"b":[{"a":1},{"a":1.5e3}]}',
+    b"[]",
+    b'"a:b"',
+    b"17",
+]
+
+
+@pytest.mark.parametrize(("body", "twice"), [(body, True) for body in TWICE] + [(body, False) for body in ONCE])
+def test_a_field_that_stands_twice_is_noticed_at_any_depth_and_nothing_else_is(body, twice):
+    assert repeats_a_field(body, orjson.loads(body)) is twice
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(), nest))
+def test_no_honest_text_is_taken_for_one_with_a_field_twice(value):
+    for body in (json.dumps(value).encode(), json.dumps(value, ensure_ascii=False, indent=1).encode()):
+        assert not repeats_a_field(body, value)
+
+
+async def test_a_field_that_stands_twice_is_refused_on_every_way_in(door):
+    for role, path in (
+        ("tracer", "/v1/cases"),
+        ("app_backend", "/v1/check-ins"),
+        ("venue_officer", "/v1/venue-batches"),
+    ):
+        body = b'{"credential":"a","credential":"b"}'
+        response = await door.client.post(path, headers=door.headers(role) | JSON, content=body)
+        assert (response.status_code, response.json()["reason"]) == (400, "REPEATED_FIELD")
+    deep = b'{"a":' * 1000 + b"1" + b"}" * 1000
+    response = await door.client.post("/v1/cases", headers=door.headers("tracer") | JSON, content=deep)
+    assert response.status_code == 400
+    assert not door.peers.asked
+
+
+@pytest.mark.parametrize("headers", [{"content-length": "3000"}, {}])
+async def test_what_is_too_large_is_read_to_its_end_so_that_the_answer_arrives(headers):
+    """Closing a connection while its client still sends would lose the answer."""
+    left = [b"x" * 1000] * 3
+
+    async def receive():
+        return {"type": "http.request", "body": left.pop(), "more_body": bool(left)}
+
+    with pytest.raises(HttpError) as caught:
+        await bodies.read(receive, headers, 1500)
+    assert (caught.value.status, left) == (413, [])
+
+
+async def test_what_has_no_end_is_not_read_for_ever(monkeypatch):
+    monkeypatch.setattr(bodies, "_DROPPED", 50_000)
+    received = 0
+
+    async def receive():
+        nonlocal received
+        received += 1000
+        return {"type": "http.request", "body": b"x" * 1000, "more_body": True}
+
+    with pytest.raises(HttpError) as caught:
+        await bodies.read(receive, {}, 1500)
+    assert caught.value.status == 413
+    with pytest.raises(HttpError) as caught:
+        await bodies.read(receive, {"content-length": "60000"}, 1500)
+    assert caught.value.status == 413
+    assert 50_000 < received < 60_000
+
+
+async def test_two_hosts_are_one_too_many(door):
+    headers = [*door.headers("tracer").items(), ("Host", "a"), ("Host", "b")]
+    response = await door.client.get("/v1/cases?area=141102", headers=headers)
+    assert (response.status_code, response.json()["reason"]) == (400, "AMBIGUOUS_HEADER")
 
 
 async def test_a_purposes_reference_is_documented_as_it_is_checked(door):

@@ -9,9 +9,11 @@ from chassis.errors import DomainError, Kind
 
 from gateway.door import Headers
 from gateway.problems import HttpError
+from gateway.repeats import repeats_a_field
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 _SECONDS = 20.0
+_DROPPED = 32 * 1024 * 1024
 _JSON = "application/json"
 
 
@@ -21,11 +23,13 @@ class ClientGoneError(Exception):
 
 async def read(receive: Receive, headers: Headers, limit: int) -> bytes:
     """The whole body, at most `limit` bytes; raises a 413, a 408 when it does not come, `ClientGoneError`."""
-    length = headers.get("content-length", "")
-    if length.isdecimal() and int(length) > limit:
-        raise _too_large(limit)
     # One limit for all of it: a limit for each part would wait for a byte a second for days.
     until = asyncio.get_running_loop().time() + _SECONDS
+    length = headers.get("content-length", "")
+    if length.isdecimal() and int(length) > limit:
+        if int(length) <= _DROPPED:
+            await _drop(receive, until)
+        raise _too_large(limit)
     message = await _next(receive, until)
     if not message.get("more_body"):
         body: bytes = message.get("body", b"")
@@ -36,6 +40,7 @@ async def read(receive: Receive, headers: Headers, limit: int) -> bytes:
     size = len(parts[0])
     while message.get("more_body"):
         if size > limit:
+            await _drop(receive, until)
             raise _too_large(limit)
         message = await _next(receive, until)
         parts.append(message.get("body", b""))
@@ -43,6 +48,15 @@ async def read(receive: Receive, headers: Headers, limit: int) -> bytes:
     if size > limit:
         raise _too_large(limit)
     return b"".join(parts)
+
+
+async def _drop(receive: Receive, until: float) -> None:
+    """Read on and keep nothing, up to a bound: a connection closed while its client still sends loses our answer."""
+    size, more = 0, True
+    while more and size <= _DROPPED:
+        message = await _next(receive, until)
+        size += len(message.get("body", b""))
+        more = bool(message.get("more_body"))
 
 
 class _Limit:
@@ -101,9 +115,13 @@ def parse(body: bytes, headers: Headers) -> Any:
             headers={"accept-post": "application/json"},
         )
     try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
+        parsed = orjson.loads(body)
+        repeated = repeats_a_field(body, parsed)
+    except (orjson.JSONDecodeError, RecursionError):
         raise DomainError(Kind.INVALID, "MALFORMED_JSON", "The body is no valid JSON.") from None
+    if repeated:
+        raise DomainError(Kind.INVALID, "REPEATED_FIELD", "An object in the body names a field twice.")
+    return parsed
 
 
 def _too_large(limit: int) -> HttpError:

@@ -20,7 +20,7 @@ _KEY = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-
 # What decides about access or effect may be said only once.
 _SINGLE = frozenset({
     "authorization", "idempotency-key", "x-purpose", "x-purpose-ref", "content-type", "content-encoding",
-    "traceparent",
+    "traceparent", "host",
 })  # fmt: skip
 
 
