@@ -193,7 +193,7 @@ async def upload_all(district: District, devices: list[Device], folders: list[Pa
 
 
 async def interrupt(district: District, devices: list[Device], keys, connection, enough: int) -> None:
-    """While devices upload: twenty of them are switched off and on, the service is killed, hangs, and is killed again."""
+    """While all upload: the service is killed, hangs for a second and is killed again, then every scanner is switched off."""
     stack = district.stack
 
     async def reached(share: float) -> None:

@@ -57,7 +57,7 @@ def key(folder: Path) -> Check:
         device = enrol.read_device(folder)
     except StateError as error:
         fix = Text("恢复该文件，或换新目录重新登记", "restore the file, or enrol anew into a new folder")
-        return Check(name, Level.FAILED, Text(f"无法使用：{error}", f"cannot be used: {error}"), fix)
+        return Check(name, Level.FAILED, Text(f"无法使用：{error.zh}", f"cannot be used: {error}"), fix)
     if device is None:
         fix = Text("运行 lilitong-scanner new-device", "run lilitong-scanner new-device")
         return Check(name, Level.FAILED, Text("没有密钥", "there is none"), fix)

@@ -23,8 +23,9 @@ from scanner.clock import Clock, CorrectedClock, SystemClock, boot, counter
 from scanner.held import Held
 from scanner.journal import Mark
 from scanner.link import Link
+from scanner.said import Said
 from scanner.shown import Aside, Kept, Shown, Status
-from scanner.state import Reading, Saved
+from scanner.state import DAMAGED, Reading, Saved
 from scanner.sync import SILENCE_S, Syncing
 from scanner.upload import OLDEST, Uploading
 
@@ -78,7 +79,7 @@ class Scanner:
             self._boot = boot()
             self.clock = _clock(clock, counter if clock is None else steady, saved, self._boot)
             self._held = Held(pinned)
-            self._problems = ["the stored state was damaged and is not used"] if damaged else []
+            self._problems: list[Said] = [DAMAGED] if damaged else []
             self._problems += self._held.load(self._folder, saved, self.clock.now())
             self._backlog = Backlog(state_dir / state.JOURNAL)
         except BaseException:
@@ -199,14 +200,19 @@ class Scanner:
             self._uploading.wake()
         return kept
 
-    def _all_problems(self) -> list[str]:
+    def _all_problems(self) -> list[Said]:
         found = list(self._problems)
         if self._backlog.damaged:
-            found.append(f"the journal was damaged; it is kept as {self._backlog.damaged.name}")
+            kept = self._backlog.damaged.name
+            found.append(Said(f"the journal was damaged; it is kept as {kept}", f"日志文件曾损坏，已另存为 {kept}"))
         if self._backlog.trouble:
-            found.append(f"the journal cannot be written: {self._backlog.trouble}")
+            found.append(
+                Said(f"the journal cannot be written: {self._backlog.trouble}", f"日志写不进：{self._backlog.trouble}")
+            )
         if self._unsaved_state:
-            found.append(f"the state cannot be saved: {self._unsaved_state}")
+            found.append(
+                Said(f"the state cannot be saved: {self._unsaved_state}", f"状态无法保存：{self._unsaved_state}")
+            )
         return found
 
     def _changed(self) -> None:
@@ -242,9 +248,15 @@ class Scanner:
         if not task.cancelled() and (error := task.exception()) is not None:
             # Never expected; but a scanner that no longer syncs must not look like one that does.
             self._link.online = False
-            self._note(f"background work ended with {type(error).__name__}; start the scanner again")
+            name = type(error).__name__
+            self._note(
+                Said(
+                    f"background work ended with {name}; start the scanner again",
+                    f"后台任务异常（{name}），请重启扫码程序",
+                )
+            )
 
-    def _note(self, problem: str) -> None:
+    def _note(self, problem: Said) -> None:
         if problem not in self._problems:
             self._problems.append(problem)
 

@@ -18,8 +18,9 @@ from scanner.enrol import Device, Enrolment
 from scanner.held import Held
 from scanner.journal import Journal, JournalError
 from scanner.link import Failure, Link
+from scanner.said import Said
 from scanner.shown import Aside
-from scanner.state import Folder, StateError
+from scanner.state import DAMAGED, Folder, StateError
 from scanner.sync import take
 from scanner.upload import OLDEST
 
@@ -48,7 +49,10 @@ class Peek:
     def __init__(self, path: Path) -> None:
         """StateError when there is no folder, or device or enrolment cannot be read."""
         if not path.is_dir():
-            raise StateError(f"{path} does not exist; enrol this scanner first (lilitong-scanner enrol FILE)")
+            raise StateError(
+                f"{path} does not exist; enrol this scanner first (lilitong-scanner enrol FILE)",
+                f"{path} 不存在；请先登记（lilitong-scanner enrol 文件）",
+            )
         self.path = path
         self.device: Device | None = enrol.read_device(path)
         self.enrolment: Enrolment | None = None
@@ -58,7 +62,7 @@ class Peek:
         if self.device is not None and (path / state.TRUST).exists():
             self.pinned = Folder(path, lock=False).pin(self.device.device_id, None)
         saved, damaged = Folder(path, lock=False).load()
-        self.problems = ["the stored state was damaged and is not used"] if damaged else []
+        self.problems: list[Said] = [DAMAGED] if damaged else []
         base = SystemClock()
         offset, confirmed = saved.offset_now(base.now(), boot(), counter())
         self.clock = CorrectedClock(base, offset, steady=counter, known=saved.known, confirmed=confirmed)
@@ -100,7 +104,10 @@ class Peek:
     async def ask(self, target: str, credentials: grpc.ChannelCredentials | None, seconds: float) -> Heard:
         """Calls the server as the scanner does, until it says that nothing is lacking. The folder stays as it is."""
         if self.device is None:
-            raise StateError(f"{self.path} has no device key")
+            raise StateError(
+                f"{self.path} has no device key; run lilitong-scanner new-device",
+                f"{self.path} 没有设备密钥；请运行 lilitong-scanner new-device",
+            )
         machine = CorrectedClock(SystemClock(), steady=counter)
         link = Link(target, self.device.device_id, self.device.key, self.clock, credentials)
         link.open()

@@ -58,8 +58,15 @@ def main(words: list[str] | None = None) -> int:
     }
     try:
         return commands[options.command](options, console)
-    except (StateError, JournalError) as error:
-        print(f"lilitong-scanner: {error}", file=sys.stderr)
+    except StateError as error:
+        print(f"lilitong-scanner: {Lang(options.lang).say(error.zh, str(error))}", file=sys.stderr)
+        return NOT_USABLE
+    except JournalError as error:
+        said = Lang(options.lang).say(
+            f"日志无法使用（{error}）；请检查目录权限",
+            f"the journal cannot be used ({error}); check who owns the folder",
+        )
+        print(f"lilitong-scanner: {said}", file=sys.stderr)
         return NOT_USABLE
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -78,7 +85,10 @@ def _enrol(options: argparse.Namespace, console: Console) -> int:
     enrolment = enrol.read_enrolment(options.file)
     device = enrolment.device or enrol.read_device(options.state)
     if device is None:
-        raise StateError(f"{options.state} has no device key; run lilitong-scanner new-device and have it enrolled")
+        raise StateError(
+            f"{options.state} has no device key; run lilitong-scanner new-device and have it enrolled",
+            f"{options.state} 没有设备密钥；请运行 lilitong-scanner new-device 并请负责人登记",
+        )
     folder = Folder(options.state)
     try:
         folder.pin(device.device_id, enrolment.log_keys)
@@ -86,13 +96,13 @@ def _enrol(options: argparse.Namespace, console: Console) -> int:
         enrol.save_enrolment(options.state, enrolment)
     finally:
         folder.release()
-    lang, said = Lang(options.lang), f"{device.device_id} → {enrolment.target}"
+    lang, name, target = Lang(options.lang), device.device_id, enrolment.target
     if lang is not Lang.EN:
-        console.print(f"设备已登记 {said}；下一步：lilitong-scanner self-test", soft_wrap=True, highlight=False)
+        said = f"设备 {name} 已登记，服务器 {target}；下一步：lilitong-scanner self-test"
+        console.print(said, soft_wrap=True, highlight=False)
     if lang is not Lang.ZH:
-        console.print(
-            f"This device is enrolled with {said}; next: lilitong-scanner self-test", soft_wrap=True, highlight=False
-        )
+        said = f"Device {name} is enrolled with {target}; next: lilitong-scanner self-test"
+        console.print(said, soft_wrap=True, highlight=False)
     return OK
 
 
@@ -181,5 +191,8 @@ def _identity(options: argparse.Namespace, enrolling: Path | None) -> tuple[Devi
     enrolment = enrol.read_enrolment(enrolling or options.state / enrol.ENROLMENT)
     device = enrolment.device or enrol.read_device(options.state)
     if device is None:
-        raise StateError(f"{options.state} has no device key; run lilitong-scanner new-device and have it enrolled")
+        raise StateError(
+            f"{options.state} has no device key; run lilitong-scanner new-device and have it enrolled",
+            f"{options.state} 没有设备密钥；请运行 lilitong-scanner new-device 并请负责人登记",
+        )
     return device, enrolment

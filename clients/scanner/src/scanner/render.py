@@ -145,7 +145,7 @@ def state(status: Status, lang: Lang, look: Look = LINES_ONLY) -> Text:
             )
         )
     parts += _clock(status, lang)
-    parts += status.problems
+    parts += [lang.say(problem.zh, problem) for problem in status.problems]
     if look.plain:
         return Text(", ".join(parts))
     return Text("— " + " · ".join(parts), "dim" if status.online and not status.problems else "bold")

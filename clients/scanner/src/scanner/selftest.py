@@ -63,7 +63,7 @@ class SelfTest:
             peek = Peek(folder)
         except StateError as error:
             fix = Text("按说明重新登记", "do what it says")
-            self.report(Check(Text("登记", "enrolment"), Level.FAILED, Text(f"{error}", f"{error}"), fix))
+            self.report(Check(Text("登记", "enrolment"), Level.FAILED, Text(error.zh, f"{error}"), fix))
             return self.finish()
         await self._standing(peek, target, seconds)
         return self.finish()

@@ -6,6 +6,8 @@ from enum import Enum
 
 from verdicts.model import Denial, Verdict
 
+from scanner.said import Said
+
 
 @dataclass(frozen=True, slots=True)
 class ReasonText:
@@ -58,7 +60,7 @@ class Status:
     when it has none for today. list_complete: nothing of today's list is known to be missing or in doubt. queue:
     scans to be uploaded; overdue: those of them older than 72 h, which the server will not take. aside: scans that
     will never be taken, kept until staff clear them. refused: the server no longer accepts this device. problems: the
-    state folder's troubles, as short English sentences. in_memory: scans of the queue that the disk does not take.
+    state folder's troubles, as short sentences. in_memory: scans of the queue that the disk does not take.
     clock_offset_seconds: what is added to the machine's clock. clock_jump_seconds: how far the machine's clock was set since
     the server was last heard; the scanner goes on by its own count. clock_doubtful: the time may be wrong, and no server
     has confirmed it since the machine was started.
@@ -73,7 +75,7 @@ class Status:
     aside: int
     refused: bool
     clock_offset_seconds: float
-    problems: tuple[str, ...]
+    problems: tuple[Said, ...]
     in_memory: int = 0
     clock_jump_seconds: float = 0.0
     clock_doubtful: bool = False

@@ -78,7 +78,10 @@ def restricted_list(peek: Peek) -> Check:
         said = Text(f"{zh}，已过期，一律请核实", f"{en}, past its {limit // 3600} h: everybody is REFER")
         return Check(name, Level.FAILED, said, fix)
     if not peek.held.complete(now) or peek.problems:
-        said = Text(f"{zh}，不完整", f"{en}, parts are missing: {'; '.join(peek.problems) or 'not all was sent'}")
+        said = Text(
+            f"{zh}，{'；'.join(said.zh for said in peek.problems) or '不完整'}",
+            f"{en}, {'; '.join(peek.problems) or 'parts are missing'}",
+        )
         return Check(name, Level.ATTENTION, said, fix)
     level = Level.ATTENTION if age > limit / 2 else Level.OK
     return Check(name, level, Text(zh, en), fix if level else None)

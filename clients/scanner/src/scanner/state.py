@@ -14,16 +14,23 @@ from uuid import UUID
 
 from ledger.note import NoteError, Verifier
 
+from scanner.said import Said
+
 TRUST: Final = "trust.json"
 STATE: Final = "state.json"
 LISTS: Final = "lists.bin"
 DOUBTS: Final = "doubts.bin"
 JOURNAL: Final = "journal.db"
 LOCK: Final = "lock"
+DAMAGED: Final = Said("the stored state was damaged and is not used", "保存的状态已损坏，未使用")
 
 
 class StateError(Exception):
-    """The folder cannot be used as asked; the text says why and what to do."""
+    """The folder cannot be used as asked; the text says why and what to do, in English, and `zh` in Chinese."""
+
+    def __init__(self, en: str, zh: str) -> None:
+        super().__init__(en)
+        self.zh = zh
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +95,18 @@ class Folder:
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = os.open(path / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
-            raise StateError(f"{path} cannot be written ({error.strerror}); choose another folder") from None
+            raise StateError(
+                f"{path} cannot be written ({error.strerror}); choose another folder",
+                f"{path} 写不进（{error.strerror}）；请换一个目录",
+            ) from None
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             self.release()
-            raise StateError(f"{path} is in use by another scanner; stop it or choose another folder") from None
+            raise StateError(
+                f"{path} is in use by another scanner; stop it or choose another folder",
+                f"{path} 正被另一扫码程序使用；请先停止它，或换一个目录",
+            ) from None
 
     def release(self) -> None:
         """The folder may be used by others again."""
@@ -111,9 +124,13 @@ class Folder:
         known = _read_json(path)
         if known is None:
             if path.exists():
-                raise StateError(f"{path} is damaged; enrol again into a new folder")
+                raise StateError(
+                    f"{path} is damaged; enrol again into a new folder", f"{path} 已损坏；请换新目录重新登记"
+                )
             if not log_keys:
-                raise StateError("the first start needs the log's public key (enrolment file)")
+                raise StateError(
+                    "the first start needs the log's public key (enrolment file)", "首次使用需要日志公钥（登记文件）"
+                )
             text = {"device_id": str(device_id), "log_keys": sorted(key.encode() for key in log_keys)}
             replace_file(path, json.dumps(text, indent=1).encode())
             return list(log_keys)
@@ -121,11 +138,19 @@ class Folder:
             pinned = [Verifier.parse(text) for text in known["log_keys"]]
             owner = UUID(known["device_id"])
         except (KeyError, TypeError, ValueError, AttributeError, NoteError):
-            raise StateError(f"{path} is damaged; enrol again into a new folder") from None
+            raise StateError(
+                f"{path} is damaged; enrol again into a new folder", f"{path} 已损坏；请换新目录重新登记"
+            ) from None
         if owner != device_id:
-            raise StateError(f"{self.path} belongs to another device; every device needs a folder of its own")
+            raise StateError(
+                f"{self.path} belongs to another device; every device needs a folder of its own",
+                f"{self.path} 属于另一设备；每台设备须有自己的目录",
+            )
         if log_keys is not None and {key.encode() for key in log_keys} != {key.encode() for key in pinned}:
-            raise StateError("the log's public key is not the one of the first enrolment; enrol into a new folder")
+            raise StateError(
+                "the log's public key is not the one of the first enrolment; enrol into a new folder",
+                "日志公钥与首次登记不符；请换新目录登记",
+            )
         return pinned
 
     def save(self, saved: Saved) -> None:

@@ -50,6 +50,15 @@ async def test_wrong_arguments_end_with_2_and_one_line(program):
         assert "lilitong-scanner --help" in text
 
 
+@pytest.mark.feature("X9")
+async def test_an_error_names_its_fix_in_the_language_asked_for(program, tmp_path):
+    for lang, fix in (("zh", "请先登记"), ("en", "enrol this scanner first")):
+        code, text = await said(program, "--state", tmp_path / "nowhere", "--lang", lang)
+        assert code == 3
+        assert fix in text
+        assert ("enrol this" in text, chinese(text)) == (lang == "en", lang == "zh")
+
+
 async def test_from_a_new_device_to_the_first_verdict(live_checkpoint, enrolment, program, tmp_path):
     """The key made on the device; the file that comes back holds none."""
     state = tmp_path / "gate"
