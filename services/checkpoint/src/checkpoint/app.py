@@ -111,7 +111,7 @@ async def wire(service: Service, *, settings: CheckpointSettings, clock: Clock) 
     segments = consumer(
         "checkpoint-segments", SEGMENTS, projection.segment_handler(lambda: trust.keys, follower.announce)
     )
-    consumer("checkpoint-keys", KEYS, projection.keys_handler(trust.reload))
+    consumer("checkpoint-keys", KEYS, projection.keys_handler(trust.wake))
     consumer("checkpoint-searches", OPENED, search_handler(clock, seal, relay.wake))
 
     lists = Lists(index, follower, trust, segments, bus, clock)

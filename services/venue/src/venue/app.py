@@ -177,7 +177,7 @@ async def _restricted_list(
     keys_changed = Consumer(
         pool,
         bus,
-        subscribe("venue-keys", "lilitong.quarantine.key.v1.changed", projection.keys_handler(trust.reload)),
+        subscribe("venue-keys", "lilitong.quarantine.key.v1.changed", projection.keys_handler(trust.wake)),
         clock,
     )
     service.task("key events", keys_changed.run)
