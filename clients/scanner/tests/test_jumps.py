@@ -119,14 +119,17 @@ def test_times_of_a_doubtful_clock_are_mended_and_the_order_stays(tmp_path):
     journal.add(queued(2, NOON))
     journal.add(queued(3, wrong, tags=[bytes(16)]), Mark("boot", 160.0))
     journal.add(queued(4, wrong), Mark("another start", 1.0))
-    assert journal.mend("boot", NOON, 3700.0) == 1
-    first, second, tagged, other = journal.oldest(9)
+    journal.add(queued(5, NOON - 2 * HOURS, tags=[bytes(16)]), Mark("boot", 220.0))
+    assert journal.mend("boot", NOON, 3700.0) == 3
+    first, second, tagged, other, same_day = journal.oldest(9)
     assert first.scanned_at.ToDatetime(UTC) == NOON - HOURS
     assert first.day == day_number(local_day(NOON))
     assert second.scanned_at.ToDatetime(UTC) == NOON
-    for untouched in (tagged, other):
-        assert untouched.scanned_at.ToDatetime(UTC) == wrong
-    assert list(journal.older_than(NOON - 72 * HOURS)) == [tagged.scan_id, other.scan_id]
+    assert tagged.scanned_at.ToDatetime(UTC) == NOON - HOURS + timedelta(minutes=1)
+    assert (list(tagged.tags), tagged.day) == ([], first.day)
+    assert (list(same_day.tags), same_day.scanned_at.ToDatetime(UTC)) == ([bytes(16)], NOON - timedelta(minutes=58))
+    assert other.scanned_at.ToDatetime(UTC) == wrong
+    assert list(journal.older_than(NOON - 72 * HOURS)) == [other.scan_id]
     assert journal.mend("boot", NOON + HOURS, 3700.0) == 0
     journal.close()
 
@@ -242,3 +245,31 @@ async def test_after_a_dead_battery_everybody_is_referred_staff_are_told_and_tim
     (item,) = checkpoint.stored[nobody.scan_id]
     assert abs(item.scanned_at.ToDatetime(UTC) - at) < timedelta(seconds=1)
     assert item.day == day_number(local_day(at))
+
+
+@connected
+@pytest.mark.parametrize("ahead", [5 * HOURS, 30 * HOURS])
+async def test_scans_of_a_clock_that_started_ahead_unnoticed_are_given_their_true_times(
+    checkpoint, gate, monkeypatch, ahead
+):
+    """Nothing can tell such a clock from a right one; without mending, the service would refuse what is in its future."""
+    machine, opened = gate
+    async with opened() as scanner:
+        assert await scanner.wait_current(10)
+    await checkpoint.stop()
+    monkeypatch.setattr("scanner.client.boot", lambda: "the next start")
+    monkeypatch.setattr("scanner.upload.boot", lambda: "the next start")
+    machine.wait(minutes=10)
+    machine.off = ahead
+    async with opened() as scanner:
+        stale = await scanner.scan(checkpoint.show(secrets.token_bytes(16)), WELL)
+        nobody, at = await scanner.scan("", WELL), machine.true
+        assert stale.verdict is Verdict.REFER
+        machine.wait(minutes=5)
+        await checkpoint.start()
+        await checkpoint.until(lambda: scanner.status().queue == 0 and scanner.status().online)
+    for shown in (stale, nobody):
+        (item,) = checkpoint.stored[shown.scan_id]
+        assert abs(item.scanned_at.ToDatetime(UTC) - at) < timedelta(seconds=1)
+        assert item.day == day_number(local_day(at))
+    assert len(checkpoint.stored[stale.scan_id][0].tags) == (1 if ahead < 12 * HOURS else 0)

@@ -42,7 +42,7 @@ class Backlog:
             self._fail(error)
 
     def add(self, scan: OfflineScan, mark: Mark | None = None) -> Kept:
-        """Where the scan is when this returns. mark: the reading of the counter, when the scan's time is in doubt."""
+        """Where the scan is when this returns. mark: the reading of the counter, when the scan's time is not confirmed."""
         if len(self._unsaved) >= MOST_IN_MEMORY:
             return Kept.NOWHERE
         self._unsaved[scan.scan_id] = (scan, mark)
@@ -86,7 +86,7 @@ class Backlog:
         self.save()
 
     def mend(self, boot: str, now: datetime, steady: float) -> None:
-        """Gives scans of a doubtful clock their true times, now that the time is known; see `Journal.mend`."""
+        """Gives scans of an unconfirmed clock their true times, now that the time is known; see `Journal.mend`."""
         self.save()
         try:
             self._open().mend(boot, now, steady)

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -130,7 +131,7 @@ class Scanner:
         found = await self._asking.judge(scan_id, text, seen, bearer_matched=bearer_matched)
         credential, ruling, answer = found.credential, found.ruling, found.answer
         recorded = answer is not None and answer.recorded
-        kept = None if recorded else self._queue(wire.offline_scan(scan_id, credential, ruling, seen, now))
+        kept = None if recorded else self._queue(wire.offline_scan(scan_id, credential, ruling, seen, now), now)
         age = self._held.age_for(credential, self.clock.now()) if answer is None else answer.list_age_seconds
         if answer is not None:
             self._uploading.wake()
@@ -192,10 +193,11 @@ class Scanner:
         """Forgets them, once staff have taken note; returns how many. JournalError: the disk does not let it."""
         return self._backlog.clear_aside()
 
-    def _queue(self, scan: scan_pb2.OfflineScan) -> Kept:
-        # A phone signs its own time; ours is mended later if it was in doubt.
-        ours = self.clock.doubtful and (not scan.tags or scan.static_card)
-        kept = self._backlog.add(scan, Mark(self._boot, self.clock.steady()) if ours else None)
+    def _queue(self, scan: scan_pb2.OfflineScan, now: datetime) -> Kept:
+        # A phone signs its own time. Ours, which no server has confirmed yet, is mended when one does.
+        ours = scan.scanned_at.ToDatetime(UTC) == now and not self.clock.confirmed
+        mark = Mark(self._boot, self.clock.steady()) if ours and self.clock.counted and self._boot else None
+        kept = self._backlog.add(scan, mark)
         if kept is not Kept.NOWHERE:
             self._uploading.wake()
         return kept

@@ -91,6 +91,11 @@ class CorrectedClock:
             return self._base.now()
         return self._origin + timedelta(seconds=self._steady() - self._started)
 
+    @property
+    def counted(self) -> bool:
+        """Whether there is a counter."""
+        return self._steady is not None
+
     def steady(self) -> float:
         """The counter's reading; 0 without one."""
         return self._steady() if self._steady else 0.0

@@ -40,7 +40,7 @@ class JournalError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """When a scan was made, by the counter of one start of the machine, because the clock was in doubt."""
+    """When a scan was made, by the counter of one start of the machine, because no server had confirmed the time."""
 
     boot: str
     steady: float
@@ -112,8 +112,8 @@ class Journal:
     def mend(self, boot: str, now: datetime, steady: float) -> int:
         """True times for scans that were marked, now that `now` is known to be true at the counter's `steady`; how many.
 
-        Marks of another start of the machine tell nothing, and are dropped. A scan with tags keeps its day, and a time
-        outside that day is not given to it.
+        Marks of another start of the machine tell nothing, and are dropped. A scan that turns out to be of another day
+        loses its tags, as it would have under the true time: see `wire.offline_scan`.
         """
         with _errors(), self._db:
             query = "SELECT queue.scan_id, scan, steady FROM queue JOIN unsure USING (scan_id) WHERE boot = ?"
@@ -121,9 +121,9 @@ class Journal:
             for scan_id, encoded, at in self._db.execute(query, (boot,)).fetchall():
                 scan, moment = OfflineScan.FromString(encoded), now - timedelta(seconds=steady - at)
                 day = day_number(local_day(moment))
-                if scan.tags and scan.day != day:
-                    continue
-                scan.day = day
+                if scan.day != day:
+                    scan.day, scan.static_card = day, False
+                    del scan.tags[:]
                 scan.scanned_at.FromDatetime(moment)
                 values = (moment.timestamp(), scan.SerializeToString(), scan_id)
                 mended += self._db.execute(
