@@ -36,6 +36,7 @@ from chassis.tasks import supervise
 _log = structlog.get_logger("chassis.run")
 _OPEN_FILES = 65_536
 _LOOK_EVERY = 0.5
+_LOOK_AT_FIRST = 0.05  # a start should not end with a wait for the next look
 _CHECK_LIMIT = 2.0
 _TASK_LIMIT = 5.0
 
@@ -111,7 +112,8 @@ class Service:
         """The whole life; returns the exit code: 0 after a clean end, 1 after a failure."""
         started = time.perf_counter()
         try:
-            await wire(self)
+            if not await self._wired(wire):
+                return 0
             for name, work, essential in self._tasks:
                 self._running.append(asyncio.create_task(supervise(name, work, self._crashed if essential else None)))
             for server in self._servers:
@@ -132,14 +134,38 @@ class Service:
             await self._end()
         return 1 if self._failed else 0
 
+    async def _wired(self, wire: Callable[["Service"], Awaitable[None]]) -> bool:
+        """Put everything together; False when the end was asked for meanwhile: `wire` may be waiting for a database."""
+        starting = asyncio.current_task()
+
+        async def cut_short() -> None:
+            await self._stop.wait()
+            if starting is not None:
+                starting.cancel()
+
+        # Awaited in this very task, because context variables that `wire` sets must hold for all that follows.
+        watch = asyncio.create_task(cut_short())
+        try:
+            await wire(self)
+        except asyncio.CancelledError:
+            if starting is None or not self._stop.is_set():
+                raise
+            starting.uncancel()
+            _log.info("stopped_while_starting")
+            return False
+        finally:
+            watch.cancel()
+        return True
+
     def _crashed(self) -> None:
         self._failed = True
         self._stop.set()
 
     async def _watch_readiness(self) -> None:
+        pause = _LOOK_AT_FIRST
         while True:
-            await self.look()
-            await asyncio.sleep(_LOOK_EVERY)
+            pause = _LOOK_EVERY if await self.look() else min(pause * 1.1, _LOOK_EVERY)
+            await asyncio.sleep(pause)
 
     async def look(self) -> bool:
         """Evaluate the readiness checks now and tell the servers."""

@@ -39,6 +39,61 @@ async def live(wire, *, until=None):
         return service, await living
 
 
+async def test_an_end_asked_for_while_the_start_waits_is_not_kept_waiting():
+    """A database that does not come is waited for, for a minute; SIGTERM meanwhile is heard at once."""
+    story, waits = [], asyncio.Event()
+
+    async def close():
+        story.append("closed")
+
+    async def wire(service):
+        service.closer("bus", close)
+        waits.set()
+        await asyncio.sleep(60)
+        story.append("wired")
+
+    service = Service("test", drain_seconds=1)
+    living = asyncio.create_task(service.serve(wire))
+    await waits.wait()
+    service.stop()
+    async with asyncio.timeout(2):
+        assert await living == 0
+    assert story == ["closed"]
+
+
+async def test_a_start_that_somebody_else_cancels_is_cancelled():
+    waits = asyncio.Event()
+
+    async def wire(service):
+        waits.set()
+        await asyncio.sleep(60)
+
+    living = asyncio.create_task(Service("test").serve(wire))
+    await waits.wait()
+    living.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await living
+
+
+async def test_a_start_is_ready_soon_after_its_conditions_hold():
+    looks = 0
+
+    def tenth_time():
+        nonlocal looks
+        looks += 1
+        return looks >= 10
+
+    async def wire(service):
+        service.server(FakeServer([]))
+        service.check("list", tenth_time)
+
+    began = asyncio.get_running_loop().time()
+    await live(wire, until=lambda service: service.ready)
+    assert (
+        asyncio.get_running_loop().time() - began < 0.6
+    )  # two looks later; a look every half second would take a second
+
+
 async def test_the_end_is_the_start_in_reverse():
     story = []
 
