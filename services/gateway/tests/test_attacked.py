@@ -145,6 +145,28 @@ async def test_what_has_no_end_is_not_read_for_ever(monkeypatch):
     assert 50_000 < received < 60_000
 
 
+async def test_a_body_that_breaks_off_is_answered_for_its_sender_may_still_be_there(door):
+    """Chunks that are none end a body as a lost connection does; without an answer of ours the server gave its own 500."""
+    for path, role in (("/v1/cases", "tracer"), ("/v1/check-ins", "app_backend")):
+        headers = [(name.lower().encode(), value.encode()) for name, value in door.headers(role).items()]
+        scope = {
+            "type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b"",
+            "headers": headers, "http_version": "1.1", "scheme": "http", "root_path": "",
+        }  # fmt: skip
+        sent = []
+
+        async def receive():
+            return {"type": "http.disconnect"}
+
+        async def send(message, sent=sent):
+            sent.append(message)
+
+        await door.gateway.front(scope, receive, send)
+        assert sent[0]["status"] == 400
+        assert json.loads(sent[1]["body"])["reason"] == "BODY_INCOMPLETE"
+    assert not door.peers.asked
+
+
 async def test_two_hosts_are_one_too_many(door):
     headers = [*door.headers("tracer").items(), ("Host", "a"), ("Host", "b")]
     response = await door.client.get("/v1/cases?area=141102", headers=headers)

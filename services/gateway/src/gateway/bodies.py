@@ -17,12 +17,16 @@ _DROPPED = 32 * 1024 * 1024
 _JSON = "application/json"
 
 
-class ClientGoneError(Exception):
-    """The client closed the connection before it had sent everything; nobody is there to be answered."""
+class BodyBrokenError(HttpError):
+    """The body ended before it was complete: the client went away, or sent chunks that are none and waits for an answer."""
+
+    def __init__(self) -> None:
+        text = "The body ended before it was complete."
+        super().__init__(400, Kind.INVALID, "BODY_INCOMPLETE", text, headers={"connection": "close"})
 
 
 async def read(receive: Receive, headers: Headers, limit: int) -> bytes:
-    """The whole body, at most `limit` bytes; raises a 413, a 408 when it does not come, `ClientGoneError`."""
+    """The whole body, at most `limit` bytes; raises a 413, a 408 when it does not come, `BodyBrokenError`."""
     # One limit for all of it: a limit for each part would wait for a byte a second for days.
     until = asyncio.get_running_loop().time() + _SECONDS
     length = headers.get("content-length", "")
@@ -95,7 +99,7 @@ async def _next(receive: Receive, until: float) -> MutableMapping[str, Any]:
         raise
     limit.ended()
     if message["type"] == "http.disconnect":
-        raise ClientGoneError
+        raise BodyBrokenError
     return message
 
 

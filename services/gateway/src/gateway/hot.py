@@ -14,7 +14,7 @@ from opentelemetry.trace import SpanKind
 from starlette.types import Receive, Scope, Send
 
 from gateway import check_in_codec, problems
-from gateway.bodies import ClientGoneError, parse, read
+from gateway.bodies import parse, read
 from gateway.clients import Upstreams
 from gateway.coalescing import Coalescer, Item
 from gateway.door import Door, Headers, headers_of, idempotency_key
@@ -60,8 +60,6 @@ class CheckIns:
             body = await self._answer(headers, receive, rate, span)
             status = 200
             await self._lines.write_json(send, rate, body)
-        except ClientGoneError:
-            pass
         except Exception as error:  # noqa: BLE001 - every failure has a public face
             lang = problems.language(headers.get("accept-language", ""))
             status, extra, body = problems.answer(public(error), lang=lang, instance=instance())
