@@ -19,6 +19,15 @@ NARROWEST: Final = 40
 _WIDEST: Final = 80
 
 
+def shows(encoding: str | None) -> bool:
+    """Whether a screen of that encoding shows Chinese and signs."""
+    try:
+        ("".join(SIGNS.values()) + "░█╭放行").encode(encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class _Frame:
     top: tuple[str, str, str]

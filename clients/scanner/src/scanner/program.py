@@ -14,6 +14,7 @@ from typing import Final
 from rich.console import Console
 
 from scanner import arguments, enrol
+from scanner.block import shows
 from scanner.client import Scanner
 from scanner.clock import SystemClock, counter
 from scanner.enrol import Device, Enrolment
@@ -47,6 +48,9 @@ class _ShiftedClock(SystemClock):
 def main(words: list[str] | None = None) -> int:
     """The program; returns its exit code."""
     options = arguments.parse(sys.argv[1:] if words is None else words)
+    if not shows(sys.stdout.encoding):
+        # English words rather than question marks; the self-test says what to set.
+        options.plain, options.lang = True, Lang.EN.value if options.lang == Lang.BOTH.value else options.lang
     console = Console(no_color=options.no_color or None, emoji=False, markup=False)
     commands: dict[str, Callable[[argparse.Namespace, Console], int]] = {
         "run": lambda options, console: asyncio.run(_run(options, console)),

@@ -13,7 +13,7 @@ from verdicts.model import Verdict
 from verdicts.texts import VERDICTS, Text
 
 from scanner import checks, palette, standing
-from scanner.block import SIGNS, block
+from scanner.block import block, shows
 from scanner.checks import Check, Level
 from scanner.peek import Heard, Peek
 from scanner.render import Lang
@@ -117,9 +117,7 @@ class SelfTest:
 
     def _screen(self) -> Check:
         name = Text("屏幕", "screen")
-        try:
-            "".join(SIGNS.values()).join(word.zh for word in VERDICTS.values()).encode(sys.stdout.encoding or "ascii")
-        except UnicodeEncodeError:
+        if not shows(sys.stdout.encoding):
             fix = Text("export LANG=C.UTF-8", "run export LANG=C.UTF-8 (and PYTHONIOENCODING=utf-8 if set)")
             said = Text("不能显示中文和符号", f"{sys.stdout.encoding} shows neither Chinese nor signs")
             return Check(name, Level.FAILED, said, fix)

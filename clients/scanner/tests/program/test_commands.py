@@ -161,6 +161,24 @@ async def test_plain_text_for_screen_readers_has_neither_signs_nor_frames(
         assert letter not in run.screen
 
 
+async def test_a_screen_that_shows_neither_chinese_nor_signs_gets_english_words_and_no_traceback(
+    live_checkpoint, enrolment, program, tmp_path
+):
+    state = tmp_path / "gate"
+    run = await program("--state", state, "--enrol", enrolment, environment={"PYTHONIOENCODING": "ascii"})
+    run.type("n\n")
+    await live_checkpoint.until(lambda: any(" ms," in line for line in run.lines))
+    assert await run.end() == 0
+    text = "\n".join(run.lines)
+    assert "REFER\nThe temperature was not taken" in text
+    assert "?" not in text
+    for arguments, code in ((("--help",), 0), (("self-test", "--state", state), 4)):
+        run = await program(*arguments, environment={"PYTHONIOENCODING": "ascii"})
+        assert await run.end() == code
+        assert "Traceback" not in "\n".join(run.lines)
+    assert any("export LANG=C.UTF-8" in line for line in run.lines)
+
+
 async def test_at_a_terminal_the_bell_tells_the_verdict_unless_it_is_off_and_no_color_is_honoured(
     live_checkpoint, enrolment, program, tmp_path, monkeypatch
 ):
