@@ -173,6 +173,15 @@ async def test_two_hosts_are_one_too_many(door):
     assert (response.status_code, response.json()["reason"]) == (400, "AMBIGUOUS_HEADER")
 
 
+async def test_every_status_that_a_body_can_meet_is_documented():
+    from gateway.documentation.document import document
+
+    for item in document()["paths"].values():
+        for operation in item.values():
+            if "requestBody" in operation:
+                assert {"400", "408", "413", "415"} <= operation["responses"].keys(), operation["operationId"]
+
+
 async def test_a_purposes_reference_is_documented_as_it_is_checked(door):
     from chassis.rpc.admission import _REFERENCE
     from gateway.documentation.document import document
