@@ -1,6 +1,7 @@
 """The scanner as a library."""
 
 import asyncio
+import itertools
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -33,6 +34,7 @@ from scanner.upload import OLDEST, Uploading
 LONGEST_ANSWER_S: Final = 0.8
 _SAVE_EVERY_S: Final = 1.0
 _TRY_DISK_EVERY_S: Final = 1.0
+_TRY_STATE_EVERY: Final = 5
 
 
 class Scanner:
@@ -231,11 +233,11 @@ class Scanner:
 
     async def _keep_trying_the_disk(self) -> None:
         """What a full disk did not take goes there as soon as there is room, without waiting for the next person."""
-        while True:
+        for second in itertools.count():
             await asyncio.sleep(_TRY_DISK_EVERY_S)
             self._backlog.save()
-            if self._unsaved_state:
-                self._save()
+            if self._unsaved_state and second % _TRY_STATE_EVERY == 0:
+                self._save()  # not every time: a list may have megabytes
 
     def _save(self) -> None:
         now = self.clock.now()

@@ -153,7 +153,8 @@ class Journal:
             return self._db.execute("DELETE FROM aside").rowcount
 
     def close(self) -> None:
-        self._db.close()
+        with suppress(sqlite3.Error):  # what a full disk does not let it tidy up is tidied up when it is opened again
+            self._db.close()
 
     def _read(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         with _errors():

@@ -66,6 +66,11 @@ class Terminal:
 
     async def run(self, lines: AsyncIterator[str]) -> None:
         """Until `q` or the end of input."""
+        if self._speaker.fell_back:
+            self._say(
+                "没有播放器，改用终端响铃（可安装 alsa-utils）",
+                "No player found (install alsa-utils); the bell is used",
+            )
         watching = asyncio.create_task(self._watch())
         try:
             async for line in lines:

@@ -179,6 +179,13 @@ async def test_a_screen_that_shows_neither_chinese_nor_signs_gets_english_words_
     assert any("export LANG=C.UTF-8" in line for line in run.lines)
 
 
+async def test_wav_without_a_player_says_that_the_bell_is_used(live_checkpoint, enrolment, program, tmp_path):
+    options = ("--state", tmp_path / "gate", "--enrol", enrolment, "--sound", "wav")
+    run = await program(*options, environment={"PATH": str(tmp_path)})
+    assert await run.end() == 0
+    assert any("install alsa-utils" in line for line in run.lines)
+
+
 async def test_at_a_terminal_the_bell_tells_the_verdict_unless_it_is_off_and_no_color_is_honoured(
     live_checkpoint, enrolment, program, tmp_path, monkeypatch
 ):
