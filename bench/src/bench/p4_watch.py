@@ -10,9 +10,9 @@ their moment is taken; all the others are once the loop is closed.
 import asyncio
 import gc
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from secrets import token_bytes
 from typing import Final
 
@@ -38,8 +38,9 @@ class NotClosedError(Exception):
 class Gate:
     """A scanner's own judgement, from the text it scans to the verdict: both signatures, freshness, list and policy."""
 
-    def __init__(self, held: Held) -> None:
-        self._held = held
+    def __init__(self, held: Held, now: Callable[[], datetime]) -> None:
+        """`now`: the scanner's clock, as the server corrects it."""
+        self._held, self.now = held, now
         self._replays = ReplayGuard()
 
     def read(self, text: str, now: datetime) -> Shown:
@@ -73,7 +74,7 @@ class Gate:
 
     def scan(self, phone: Phone) -> Decision:
         """Somebody shows a pass signed on the spot."""
-        now = datetime.now(UTC)
+        now = self.now()
         return self.verdict(self.read(phone.show_anew(now), now), now)
 
     def denies(self, shown: Shown, now: datetime) -> bool:
@@ -95,12 +96,12 @@ class Watch:
 
     def __post_init__(self) -> None:
         self._held = self.scanner._held  # noqa: SLF001 - what this scanner itself holds is what is measured
-        self._gate = Gate(self._held)
+        self._gate = Gate(self._held, self.scanner.clock.now)
 
     def admit(self, phones: Sequence[Phone]) -> None:
         """Scan everybody in full before anything is decided: all must be allowed to pass. Then hold the breath."""
         for phone in phones:
-            now = datetime.now(UTC)
+            now = self._gate.now()
             shown = self._gate.read(phone.show_anew(now), now)
             if self._gate.verdict(shown, now).verdict is not Verdict.ALLOW:
                 raise NotClosedError("somebody was stopped before anything was decided")
@@ -124,7 +125,7 @@ class Watch:
             self._refused(phone)
 
     def _look(self) -> None:
-        now = datetime.now(UTC)
+        now = self._gate.now()
         found = [(phone, shown) for phone, shown in self._waiting if self._gate.denies(shown, now)]
         if not found:
             return
@@ -146,7 +147,7 @@ class Watch:
     async def spot_check(self, phones: Sequence[Phone]) -> None:
         """The checkpoint service refuses too: real scans over the network, recorded, borne out by the scanner's list."""
         for phone in phones:
-            shown = await self.scanner.scan(phone.show_anew(datetime.now(UTC)), HEALTHY)
+            shown = await self.scanner.scan(phone.show_anew(self._gate.now()), HEALTHY)
             if shown.verdict is not Verdict.DENY or not shown.online:
                 said = "; ".join(reason.en for reason in shown.reasons)
                 raise NotClosedError(f"the service said {shown.verdict.name} ({said}), on line: {shown.online}")

@@ -110,13 +110,13 @@ class Timed:
 
 def verdicts(held: Held, shown: Sequence[tuple[str, Verdict]]) -> Timed:
     """Each text is judged once. RuntimeError when a verdict is not the one that is due."""
-    gate, taken = Gate(held), []
+    gate, taken = Gate(held, lambda: datetime.now(UTC)), []
     gc.collect()
     gc.freeze()
     began = time.thread_time()
     for text, due in shown:
         start = time.perf_counter()
-        now = datetime.now(UTC)
+        now = gate.now()
         said = gate.verdict(gate.read(text, now), now).verdict
         taken.append((time.perf_counter() - start) * 1000)
         if said is not due:
