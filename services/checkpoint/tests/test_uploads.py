@@ -140,3 +140,19 @@ async def test_a_connection_lost_in_the_middle_leaves_all_or_nothing_and_the_rep
     assert await count(world) == (0, 0)
     assert await scanner.upload(*items) == [("RECORDED", "")] * 300
     assert await count(world) == (300, 0)
+
+
+async def test_uploads_that_come_together_are_answered_each_for_itself(world):
+    scanner, now = await world.scanner(), world.clock.now()
+    known = [world.offline(now, new_tag()) for _ in range(20)]
+    assert await scanner.upload(*known) == [("RECORDED", "")] * 20
+    new = [[world.offline(now, new_tag()) for _ in range(20)] for _ in range(6)]
+    nobody = [world.offline(now) for _ in range(3)]
+    answers = await asyncio.gather(*(scanner.upload(*scans) for scans in (*new, known, nobody, [known[0], *new[0]])))
+    assert answers[1:6] == [[("RECORDED", "")] * 20] * 5
+    assert answers[6] == [("DUPLICATE", "")] * 20
+    assert answers[7] == [("RECORDED", "")] * 3
+    assert answers[8][0] == ("DUPLICATE", "")
+    both = [sorted((a[0], b[0])) for a, b in zip(answers[0], answers[8][1:], strict=True)]
+    assert both == [["DUPLICATE", "RECORDED"]] * 20
+    assert await count(world) == (140, 3)

@@ -1,6 +1,7 @@
 """All SQL of passages. Functions take the connection first and do not commit."""
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import date
 from operator import itemgetter
 from typing import Any, Final
@@ -61,7 +62,7 @@ async def insert_new(conn: Db, scans: Sequence[Scan]) -> None:
 
     To look for each row first, and to say of each whether it was written, costs half as much again as the rows do.
     """
-    await conn.execute(_INSERT, *_columns(_rows(scans)))
+    await conn.copy_records_to_table("passages", records=_rows(scans), columns=_COLUMNS)
 
 
 _INSERT: Final = """
@@ -69,6 +70,7 @@ _INSERT: Final = """
     SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::date[], $4::int[], $5::timestamptz[], $6::smallint[],
                          $7::bigint[], $8::smallint[], $9::boolean[], $10::text[])
 """
+_COLUMNS: Final = ("tag", "scan_id", "day", "post", "passed_at", "verdict", "reasons", "grade", "late", "drill_id")
 _KEYS: Final = "RETURNING day, tag, scan_id"
 
 
@@ -95,7 +97,7 @@ def _keys(scan: Scan) -> list[_Key]:
     return [(scan.day, tag, scan.scan_id) for tag in scan.tags] or [(scan.day, b"", scan.scan_id)]
 
 
-async def _answers(conn: Db, scans: Sequence[Scan], new: Set[_Key]) -> dict[_Key, Stored]:
+async def _answers(conn: Db, scans: Sequence[Scan], new: AbstractSet[_Key]) -> dict[_Key, Stored]:
     """What was written now, and what stood there before."""
     first = {key: scan for scan in reversed(scans) if scan.tags for key in _keys(scan)}
     answers = {key: Stored(True, scan.verdict, scan.reasons) for key, scan in first.items() if key in new}
