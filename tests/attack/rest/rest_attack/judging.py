@@ -83,8 +83,13 @@ def problem_faults(answer: Answer, said: Sequence[str] = ()) -> list[str]:
     texts = [problem["title"], problem["detail"], *problem.get("metadata", {}).values()]
     texts += [str(value) for error in problem.get("errors", ()) for value in error.values()]
     whole = "\n".join(texts)
-    found += [f"{reason} echoes what was sent" for one in said if one in whole and one not in _OURS][:1]
+    found += [f"{reason} echoes what was sent" for one in said if one in whole and is_content(one)][:1]
     return found
+
+
+def is_content(text: str) -> bool:
+    """Whether a text is not simply one of ours: words of the description are drawn as values too."""
+    return text not in _OURS
 
 
 def reason_of(answer: Answer) -> str:

@@ -1,13 +1,14 @@
 """What an attack saw."""
 
 import json
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field
 
 from rest_attack import judging
 from rest_attack.calls import Call
 from rest_attack.wire import Answer
 
+_LONG = 12  # shorter ones stand anywhere by chance
 DONE = frozenset({200, 201, 207, 304})
 
 
@@ -20,7 +21,11 @@ def done(answer: Answer) -> bool:
 
 @dataclass(slots=True)
 class Report:
-    """Counts and complaints. `reached`: calls that domain code decided; `check_ins`: those of them that went in batches."""
+    """Counts and complaints.
+
+    `reached`: calls that domain code decided; `check_ins`: those of them that went in batches. `said`: some of the texts that were
+    sent, to be looked for where they must not stand.
+    """
 
     calls: int = 0
     reached: int = 0
@@ -30,12 +35,14 @@ class Report:
     callers: Counter[str] = field(default_factory=Counter)
     repeats: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
+    said: deque[str] = field(default_factory=lambda: deque(maxlen=800))
 
     def count(self, call: Call, answer: Answer) -> None:
         """Judges and counts one answer."""
         about = call.draft.about
         self.calls += 1
         self.callers[call.caller] += 1
+        self.said.extend(text for text in call.said[:2] if len(text) >= _LONG and judging.is_content(text))
         self.statuses[about][answer.status] += 1
         reason = judging.reason_of(answer)
         self.reasons[reason or str(answer.status)] += 1
