@@ -24,3 +24,27 @@ async def test_a_body_that_comes_in_crumbs_is_given_up_at_the_same_moment(monkey
             await bodies.read(receive, {}, 1000)
     assert (caught.value.status, caught.value.reason) == (408, "BODY_TOO_SLOW")
     assert 2 <= crumbs <= 4
+
+
+async def test_a_request_that_is_cancelled_by_others_stays_cancelled_and_leaves_no_timer():
+    waiting = asyncio.Event()
+
+    async def receive():
+        waiting.set()
+        await asyncio.sleep(60)
+
+    reading = asyncio.create_task(bodies.read(receive, {}, 1000))
+    await waiting.wait()
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+
+
+async def test_a_limit_that_was_met_in_time_cancels_nobody_later(monkeypatch):
+    monkeypatch.setattr(bodies, "_SECONDS", 0.05)
+
+    async def receive():
+        return {"type": "http.request", "body": b"{}", "more_body": False}
+
+    assert await bodies.read(receive, {}, 1000) == b"{}"
+    await asyncio.sleep(0.1)
