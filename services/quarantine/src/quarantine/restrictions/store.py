@@ -303,6 +303,12 @@ async def explanation(conn: Db, restriction_id: UUID) -> Record | None:
     )
 
 
+async def purge_evidence(conn: Db, now: datetime, limit: int) -> int:
+    """Forget the content of up to `limit` pieces of evidence whose time is over; how many. The function is the owner's."""
+    purged: int = await conn.fetchval("SELECT purge_evidence($1, $2)", now, limit)
+    return purged
+
+
 def _restriction(row: Record) -> Restriction:
     values = dict(row)
     return Restriction(**values | {"reason": Reason(values["reason"])})
