@@ -39,6 +39,8 @@ _LOOK_EVERY = 0.5
 _LOOK_AT_FIRST = 0.05  # a start should not end with a wait for the next look
 _CHECK_LIMIT = 2.0
 _TASK_LIMIT = 5.0
+# Calls and batches make thousands of objects that no cycle holds; the default, 700, walks them again and again for nothing.
+_COLLECT_AFTER = (20_000, 20, 20)
 
 
 class Serving(Protocol):
@@ -122,6 +124,7 @@ class Service:
             # What exists now lives as long as the process; the collector need not walk it again.
             gc.collect()
             gc.freeze()
+            gc.set_threshold(*_COLLECT_AFTER)
             _log.info("started", ports=self.ports, seconds=round(time.perf_counter() - started, 3))
             await self._stop.wait()
         except ListenError as error:

@@ -47,6 +47,7 @@ class Directory:
         self._pool, self._clock, self._bell, self._poll = pool, clock, bell, poll
         self._version = 0
         self._devices: Mapping[UUID, Active] = MappingProxyType({})
+        self._by_name: Mapping[str, Active] = MappingProxyType({})
         self._policies: tuple[TimedPolicy, ...] = ()
         self._woken = asyncio.Event()
         self._listeners: list[Callable[[], None]] = []
@@ -59,6 +60,10 @@ class Directory:
     def device(self, device_id: UUID) -> Active | None:
         """None when it is unknown or revoked."""
         return self._devices.get(device_id)
+
+    def named(self, device_id: str) -> Active | None:
+        """As `device`, by the id as callers have it: every call asks, and reading an id takes longer than finding it."""
+        return self._by_name.get(device_id)
 
     def key_of(self, device_id: UUID) -> EllipticCurvePublicKey | None:
         found = self._devices.get(device_id)
@@ -105,6 +110,7 @@ class Directory:
             if key is not None:
                 found[device.device_id] = Active(device.device_id, device.post, area, key)
         self._devices, self._policies, self._version = MappingProxyType(found), tuple(policies), version
+        self._by_name = MappingProxyType({str(device_id): active for device_id, active in found.items()})
         for listener in self._listeners:
             listener()
 

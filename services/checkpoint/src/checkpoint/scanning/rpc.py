@@ -1,13 +1,14 @@
 # ruff: noqa: ARG002 - methods are named and called as the contract has it
 """ScanService: what scanners call."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final
 
 from chassis.access import NOWHERE, allow
 from chassis.clock import Clock
 from chassis.errors import DomainError, Kind
+from google.protobuf.timestamp_pb2 import Timestamp
 from lilitong.checkpoint.v1 import scan_pb2
 from lilitong.checkpoint.v1.scan_pb2_grpc import ScanServiceServicer
 from passes.device import verify_batch
@@ -28,6 +29,8 @@ from checkpoint.sync.stream import SyncStreams
 
 SCANS: Final = Counter("lilitong_scans_total", "Scans judged, by verdict.", ["verdict"])
 UPLOADS: Final = Counter("lilitong_scan_uploads_total", "Scans uploaded by devices, by outcome.", ["outcome"])
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND: Final = timedelta(seconds=1)
 _COUNTS: Final = {verdict: SCANS.labels(verdict.name) for verdict in Verdict}
 _RECORDED, _DUPLICATE, _REJECTED = (
     scan_pb2.RECORD_OUTCOME_RECORDED,
@@ -78,17 +81,18 @@ class ScanRpc(ScanServiceServicer):
         stored = await self._recorder.record(scan)
         if stored is not None and not stored.fresh:
             decision = _first_answer(decision, stored.verdict, stored.reasons)
-        answer = scan_pb2.ScanResponse(
+        age = lists.age(now)
+        seconds, fraction = divmod(now - _EPOCH, _SECOND)
+        return scan_pb2.ScanResponse(
             verdict=scan_pb2.Verdict.ValueType(decision.verdict),
             reasons=map(wire.reason_text, decision.reasons),
             recorded=stored is not None,
-            degraded=stored is None or lists.degraded(now),
-            list_age_seconds=int(lists.age(now) or 0),
+            degraded=stored is None or lists.degraded(age),
+            list_age_seconds=int(age or 0),
             denials=map(wire.denial, decision.denials),
+            server_time=Timestamp(seconds=seconds, nanos=fraction.microseconds * 1000),
             drill_id=decision.drill_id,
         )
-        answer.server_time.FromDatetime(now)
-        return answer
 
     @allow(devices=True, area=NOWHERE)
     async def RecordScans(self, request: scan_pb2.RecordScansRequest, context: Any) -> scan_pb2.RecordScansResponse:

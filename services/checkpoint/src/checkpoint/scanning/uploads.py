@@ -10,7 +10,16 @@ from google.protobuf.message import DecodeError
 from lilitong.checkpoint.v1 import scan_pb2
 from passes.days import date_of, number_of_unix
 
-from checkpoint.scanning.model import FUTURE_TOLERANCE, LATE_AFTER, OLDEST_UPLOAD, Scan, graded, of_upload, refusal
+from checkpoint.scanning.model import (
+    FUTURE_TOLERANCE,
+    LATE_AFTER,
+    OLDEST_UPLOAD,
+    Grade,
+    Scan,
+    graded,
+    of_upload,
+    refusal,
+)
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND: Final = 1_000_000_000
@@ -70,10 +79,12 @@ def plain(items: Sequence[Any], post: int, now: datetime) -> list[Scan | None]:
         people = tuple(tags)
         if len(people) > 1:
             people = tuple(dict.fromkeys(people))
-        if any([len(tag) != _TAG for tag in people]):  # noqa: C419 - a list of one is made sooner than a generator
+        if len(people[0]) != _TAG or (len(people) > 1 and any(len(tag) != _TAG for tag in people)):
             found.append(None)
             continue
-        mask, grade = graded(reasons, static_card=item.static_card)
+        mask, grade = 0, Grade.SHOWN
+        if item.static_card or reasons:
+            mask, grade = graded(reasons, static_card=item.static_card)
         if (day := days.get(number)) is None:
             day = days[number] = date_of(number)
         passed_at = _EPOCH + timedelta(0, seconds, nanos // 1000)
