@@ -93,6 +93,9 @@ def test_cost_and_saturation_are_told_by_process():
     used = Used(2.0, {"gateway": 0.5, "venue": 1.8}, 3.1, 2)
     assert used.busiest == ("venue", 0.9)
     assert used.others == pytest.approx(0.2)
+    assert used.saturated == "venue, 90% of a core"
+    assert Used(2.0, {"venue": 1.8}, 3.7, 2).saturated == "all 2 cores; most by venue, 90% of a core"
+    assert Used(2.0, {"venue": 1.0}, 1.1, 2).saturated == "nothing; most used venue, 50% of a core"
     load = type("Load", (), {"statuses": {"200": 1000}, "seconds": 2.0})()
     assert (Round(load, used).rate, Round(load, used).cost("gateway")) == (500.0, 500.0)
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import psutil
 
+_FULL = 0.9
+
 
 @dataclass(frozen=True, slots=True)
 class Used:
@@ -21,6 +23,21 @@ class Used:
         """The process with the most CPU, and its share of one core."""
         name = max(self.cpu, key=lambda each: self.cpu[each])
         return name, self.cpu[name] / self.seconds
+
+    @property
+    def busy(self) -> float:
+        """The share of the machine that was used, by whomever."""
+        return self.machine / (self.seconds * self.cores)
+
+    @property
+    def saturated(self) -> str:
+        """What could give no more, in words."""
+        name, share = self.busiest
+        if self.busy >= _FULL:
+            return f"all {self.cores} cores; most by {name}, {share:.0%} of a core"
+        if share >= _FULL:
+            return f"{name}, {share:.0%} of a core"
+        return f"nothing; most used {name}, {share:.0%} of a core"
 
     @property
     def others(self) -> float:

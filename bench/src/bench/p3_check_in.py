@@ -66,7 +66,10 @@ async def measure(bench: Bench) -> list[Measured]:
 
 
 def venue_processes() -> int:
-    """One for every core beyond the gateway's own; two where there are only two, for signatures are most of the work."""
+    """One for every core beyond the gateway's own; two where there are only two, for signatures are most of the work.
+
+    P3_VENUES in the environment asks for another number.
+    """
     return int(os.environ.get("P3_VENUES", "0")) or min(max((os.cpu_count() or 1) - 1, 2), _MOST_VENUES)
 
 
@@ -119,7 +122,7 @@ async def _measure(bench: Bench, stack: Stack, bare_port: int, bare_pid: int) ->
         full, bare = await both(A_ROUND, turn=turn)
         bench.say(f"check-in {full.rate:,.0f}/s, bare {bare.rate:,.0f}/s, ratio {full.rate / bare.rate:.2f}")
         rounds.append((full, bare))
-    await _counted(stack, people)
+    bench.setting("P3 Postgres", await _counted(stack, people))
     return _figures(bench, rounds)
 
 
@@ -144,20 +147,24 @@ async def _load(port: int, file: Path, pids: dict[str, int], count: int) -> Roun
     return Round(load, used)
 
 
-async def _counted(stack: Stack, people: int) -> None:
-    """Raises WrongAnswersError unless every acknowledged check-in is a row."""
+async def _counted(stack: Stack, people: int) -> str:
+    """Postgres' own word on how durable its commits are. Raises WrongAnswersError unless every acknowledged check-in is a row."""
     connection = await asyncpg.connect(stack.children["venue"].env["VENUE_DATABASE_URL"])
     try:
         rows = await connection.fetchval("SELECT count(*) FROM visits")
+        settings = [
+            f"{name} {await connection.fetchval('SELECT current_setting($1)', name)}"
+            for name in ("fsync", "synchronous_commit")
+        ]
     finally:
         await connection.close()
     if rows != people:
         raise WrongAnswersError(f"{people} check-ins were acknowledged, {rows} rows are stored")
+    return ", ".join(settings)
 
 
 def _figures(bench: Bench, rounds: Sequence[tuple[Round, Round]]) -> list[Measured]:
     last, bare = rounds[-1]
-    busiest, share = last.used.busiest
     gateway = [full.cost("gateway") / base.cost("bare") for full, base in rounds]
     costs = ", ".join(f"{name} {last.cost(name):.0f}" for name in last.used.cpu)
     bench.setting("P3 load", f"{CONNECTIONS} keep-alive connections of one process, {A_ROUND} requests a round")
@@ -166,7 +173,7 @@ def _figures(bench: Bench, rounds: Sequence[tuple[Round, Round]]) -> list[Measur
     bench.setting("P3 CPU a check-in", f"{costs} µs")
     bench.setting("P3 CPU a bare request", ", ".join(f"{name} {bare.cost(name):.0f}" for name in bare.used.cpu) + " µs")
     note = (
-        f"saturated: {busiest} at {share:.0%} of a core of {last.used.cores}; "
+        f"saturated: {last.used.saturated}; "
         f"others on this machine took {last.used.others:.0%} of it; CPU a check-in in µs: {costs}"
     )
     return [
