@@ -22,6 +22,7 @@ TASKS = 24
 WRONG_CALLERS = ("nobody", "forger", "wrong role", "wrong area")
 _WRONG, _REPEATED = 0.08, 0.12  # shares
 _FEWER = 3  # a batch costs as much as some calls
+_TIMES = 2  # a draft costs more than its call: each is sent about other things and by other people again
 
 
 class Campaign:
@@ -40,17 +41,20 @@ class Campaign:
         """Sensible calls of the right people, a few spoiled, a few of the wrong people, some repeated."""
         wanted = []
         for about, operation in ROUTES.items():
-            wanted.append(Wanted(about, POSITIVE, each // _FEWER if operation.batch else each))
-            wanted.append(Wanted(about, NEGATIVE, each // 20))
-        await self._run(wanted, self._reach)
+            count = each // _TIMES
+            wanted.append(Wanted(about, POSITIVE, count // _FEWER if operation.batch else count))
+            wanted.append(Wanted(about, NEGATIVE, count // 20))
+        await self._run(wanted, self._reach, times=_TIMES)
 
-    async def _run(self, wanted: list[Wanted], act: Callable[[list[Line], Draft], Awaitable[None]]) -> None:
+    async def _run(
+        self, wanted: list[Wanted], act: Callable[[list[Line], Draft], Awaitable[None]], *, times: int = 1
+    ) -> None:
         queue: asyncio.Queue[Draft | None] = asyncio.Queue()
         loop = asyncio.get_running_loop()
 
         def draw() -> None:
             for portion in stream(wanted, self.seed):
-                for draft in portion:
+                for draft in portion * times:
                     loop.call_soon_threadsafe(queue.put_nowait, draft)
 
         async def work() -> None:
