@@ -24,6 +24,8 @@ SETTINGS: Final = {
     "maintenance_work_mem": "256MB",
 }
 SMALL: Final = 1_000_000
+LEAST: Final = 100_000
+"""Fewer visits hold no searches that find enough people to be compared, however small the run."""
 VENUES_EACH: Final = 550
 """In each of eleven townships: about six thousand zones."""
 GB: Final = 1_000_000_000
@@ -70,8 +72,8 @@ async def full(bench: Bench) -> Loaded:
 
 
 async def small(bench: Bench) -> Loaded:
-    """Another one with a fiftieth of them, for comparison."""
-    return await _shared(bench, "small", round(SMALL * bench.scale))
+    """Another one with a fiftieth of them (not less than `LEAST`), for comparison."""
+    return await _shared(bench, "small", max(round(SMALL * bench.scale), LEAST))
 
 
 async def _shared(bench: Bench, name: str, visits: int) -> Loaded:
