@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import cbor2
+from access_matrix.making import Phone
 from access_matrix.world import new_key, now
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from passes import cose, presentation, text
@@ -26,18 +27,19 @@ ANY: Final = frozenset({M, U, B, W, "STALE", "CLOCK", "PRESENCE", "WRONG_CONTEXT
 
 @dataclass(frozen=True, slots=True)
 class Hand:
-    """A phone in the wrong hands. `context`: what a genuine presentation has to sign here."""
+    """A phone in the wrong hands, the family's unless given. `context`: what a genuine presentation has to sign here."""
 
     stage: Stage
     context: bytes
+    phone: Phone | None = None
 
     @property
     def token(self) -> bytes:
-        return self.stage.family.passes[self.stage.today]
+        return (self.phone or self.stage.family).passes[self.stage.today]
 
     @property
     def key(self) -> EllipticCurvePrivateKey:
-        return self.stage.family.keys[self.stage.today]
+        return (self.phone or self.stage.family).keys[self.stage.today]
 
     def shown(self, token: bytes | None = None, key: Any = None, *, seconds: float = 0, **options: Any) -> Presentation:
         """Signed with the phone's key unless told otherwise, `seconds` from now."""

@@ -162,7 +162,7 @@ async def staged(stack: Stack, endpoints: Mapping[str, access_table.Endpoint]) -
     callers = Callers(stack.minter)
     maker = Maker(Rpcs(channels), callers, endpoints)
     world = await maker.world()
-    family = await _family(maker)
+    home = await family(maker)
     card, dead = people.issue_card(world, ""), people.issue_card(world, "")
     texts = [(await maker.say("registrar", one)).card for one in (card, dead)]
     await maker.say("registrar", pass_pb2.RevokePaperCardRequest(request_id=new_id(), card_id=dead.card_id))
@@ -176,7 +176,7 @@ async def staged(stack: Stack, endpoints: Mapping[str, access_table.Endpoint]) -
     await maker.say("checkpoint_lead", revoke)
     stage = Stage(
         stack, callers, maker, world, channels, database, DirectoryVault(stack.folder / "vault/quarantine"),
-        DirectoryVault(stack.folder / "vault/venue"), family, await maker._phone(world.restricted_id),
+        DirectoryVault(stack.folder / "vault/venue"), home, await maker._phone(world.restricted_id),
         texts[0], texts[1], devices[0], devices[1], world.drill_id, endpoints,
     )  # fmt: skip
     await stage.at_rest()
@@ -188,7 +188,8 @@ async def staged(stack: Stack, endpoints: Mapping[str, access_table.Endpoint]) -
             await channel.close()
 
 
-async def _family(maker: Maker) -> Phone:
+async def family(maker: Maker) -> Phone:
+    """A new household of three on one pass, for today and two days more."""
     home = await maker._household(3)
     holder, *others = [one.resident_id for one in home.residents]
     today = day_number(local_day(now()))

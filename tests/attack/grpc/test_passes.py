@@ -193,7 +193,7 @@ CARDS = {
     "revoked, in small letters": lambda stage: stage.dead_card.lower(),
     "one symbol off": symbols(lambda s: ("0" if s[0] != "0" else "1") + s[1:]),
     "last symbol off": symbols(lambda s: s[:-1] + ("Z" if s[-1] != "Z" else "Y")),
-    "two neighbours swapped": symbols(lambda s: _swapped(s)),
+    "two neighbours swapped": symbols(lambda s: _swapped(s)),  # noqa: PLW0108 - it is defined below
     "a symbol short": symbols(lambda s: s[:-1]),
     "a symbol more": symbols(lambda s: s + "0"),
     "a symbol that is none": symbols(lambda s: s[:-1] + "U"),
