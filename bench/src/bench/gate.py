@@ -215,7 +215,7 @@ class Gate:
         return [parent, *parent.children(recursive=True)]
 
     def cpu(self) -> tuple[float, float]:
-        """CPU seconds until now of (the replicas, Postgres). Connections that ended take theirs along."""
+        """CPU seconds until now of (the replicas, Postgres with the connections that have ended)."""
         servers = sum(_seconds(psutil.Process(replica.pid)) for replica in self.replicas)
         return servers, sum(map(_seconds, self._postgres()))
 
@@ -229,7 +229,7 @@ def _seconds(process: psutil.Process) -> float:
         times = process.cpu_times()
     except psutil.NoSuchProcess:
         return 0.0
-    return times.user + times.system
+    return float(times.user + times.system + times.children_user + times.children_system)
 
 
 async def made(gate: Gate, program: str, count: int, *more: str) -> Path:

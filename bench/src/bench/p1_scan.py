@@ -15,6 +15,8 @@ SCAN = "/lilitong.checkpoint.v1.ScanService/Scan"
 CONNECTIONS, STREAMS = 128, 1
 CALLS = 4000
 WARM = 1000
+SPARE = 2
+"""Rounds that may be void: a machine busy with something else for a third of a second leaves scans unacknowledged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +38,9 @@ async def measure(bench: Bench) -> list[Measured]:
 
 async def _measure(bench: Bench, gate: Gate) -> list[Measured]:
     runs = bench.runs + bench.runs % 2 + 1  # odd and more than asked for: rounds are short
-    bench.say(f"P1: {runs * CALLS + WARM} people and their phones are made")
-    file = await made(gate, "make_scans", runs * CALLS + WARM, str(gate.vault))
+    messages = (runs + SPARE) * CALLS
+    bench.say(f"P1: {messages + WARM} people and their phones are made")
+    file = await made(gate, "make_scans", messages + WARM, str(gate.vault))
     await gate.settings(bench)
     await gate.serve([gate.server_core])
     gate.pin_postgres(gate.other_cores)
@@ -46,12 +49,20 @@ async def _measure(bench: Bench, gate: Gate) -> list[Measured]:
         note = ""
         rounds: dict[str, list[Round]] = {NOTHING: [], VERIFY: [], SCAN: []}
         for path in rounds:
-            await one_round(gate, load, path, runs * CALLS, WARM)
-        for number in range(runs):
-            for path, done in rounds.items():
-                found, spent, seconds = await one_round(gate, load, path, number * CALLS, CALLS)
-                done.append(found)
+            await one_round(gate, load, path, messages, WARM)
+        for number in range(runs + SPARE):
+            try:
+                found = {path: await one_round(gate, load, path, number * CALLS, CALLS) for path in rounds}
+            except VoidError as error:
+                if number - len(rounds[SCAN]) == SPARE:
+                    raise
+                bench.say(f"P1: a round is void, another one follows: {error}")
+                continue
+            for path, (done, spent, seconds) in found.items():
+                rounds[path].append(done)
                 note = spent.saturated(seconds)
+            if len(rounds[SCAN]) == runs:
+                break
     finally:
         await load.stop()
     bench.setting(
