@@ -4,9 +4,12 @@ import asyncio
 import secrets
 from datetime import timedelta
 
+import asyncpg
 import pytest
 from chassis.clock import local_day
 from chassis.errors import DomainError, Kind
+from checkpoint.scanning.model import Grade, Scan
+from checkpoint.scanning.store import insert_new
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from lilitong.checkpoint.v1 import scan_pb2
 
@@ -156,3 +159,41 @@ async def test_uploads_that_come_together_are_answered_each_for_itself(world):
     both = [sorted((a[0], b[0])) for a, b in zip(answers[0], answers[8][1:], strict=True)]
     assert both == [["DUPLICATE", "RECORDED"]] * 20
     assert await count(world) == (140, 3)
+
+
+async def test_uploads_over_midnight_that_share_scans_never_wait_in_a_circle(world):
+    """COPY writes a day's rows together, so the order in which everybody writes begins with the day."""
+    first = local_day(world.clock.now())
+    second = first + timedelta(days=1)
+
+    def scan(day, number):
+        tag = bytes(15) + bytes([number])
+        return Scan((tag,), bytes(8), day, 1, world.clock.now(), 1, 0, Grade.SHOWN, False, "")
+
+    shared = [scan(second, 1), scan(first, 5)]
+    blocker, one, other = [await asyncpg.connect(world.settings.database_url) for _ in range(3)]
+    try:
+        held = blocker.transaction()
+        await held.start()
+        await insert_new(blocker, [scan(first, 4)])
+
+        async def upload(connection, scans):
+            async with connection.transaction():
+                await insert_new(connection, scans)
+
+        waiting = asyncio.create_task(upload(one, [*shared, scan(first, 4)]))
+        await world.until(lambda: _waits(world, one))
+        crossing = asyncio.create_task(upload(other, [scan(first, 0), *shared]))
+        await asyncio.wait({crossing}, timeout=0.3)
+        await held.rollback()
+        outcomes = await asyncio.gather(waiting, crossing, return_exceptions=True)
+    finally:
+        for connection in (blocker, one, other):
+            await connection.close()
+    assert not [error for error in outcomes if isinstance(error, asyncpg.DeadlockDetectedError)]
+
+
+async def _waits(world, connection):
+    return await world.sql.fetchval(
+        "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = $1", connection.get_server_pid()
+    )

@@ -16,7 +16,7 @@ LOCK_CLASS: Final = 0x636B7074
 _EPOCH: Final = date(1970, 1, 1)
 
 _Key = tuple[date, bytes, bytes]
-_KEY: Final = itemgetter(0, 1, 2)
+_KEY: Final = itemgetter(2, 0, 1)
 
 
 async def lock_days(conn: Db, days: Iterable[date], *, searching: bool) -> None:
@@ -77,7 +77,8 @@ _KEYS: Final = "RETURNING day, tag, scan_id"
 def _rows(scans: Sequence[Scan]) -> list[tuple[Any, ...]]:
     """One for each tag, in the one order in which everybody writes: two batches that share rows cannot deadlock.
 
-    Of rows with one key the first stays first.
+    By day first, since COPY gathers the rows of each partition before it writes them. Of rows with one key the first
+    stays first.
     """
     rows = [(tag, *scan[1:]) for scan in scans for tag in scan[0]]
     rows.sort(key=_KEY)
