@@ -10,7 +10,8 @@ from chassis.rpc.status import from_proto
 from chassis.rpc.validation import validate
 from lilitong.venue.v1 import visit_pb2
 from passes import venue_code
-from venue.visits.model import VisitRef, key_bytes
+from venue.visits import store
+from venue.visits.model import Grade, Visit, VisitRef, key_bytes
 
 pytestmark = [pytest.mark.connected, pytest.mark.feature("V4")]
 
@@ -351,3 +352,38 @@ def test_the_contract_refuses_a_request_that_says_too_little():
     with pytest.raises(DomainError) as refused:
         validate(visit_pb2.CheckInRequest(visit_key=b"short", credential="x"))
     assert set(refused.value.fields) == {"visit_key", "credential", "venue_code"}
+
+
+async def test_batches_that_repeat_each_others_check_ins_never_wait_in_a_circle(house):
+    """Two replicas are sent the same check-ins again, each in an order of its own, among those of others."""
+    one, other, between = (_visit(number) for number in (1, 3, 2))
+    async with house.pool.acquire() as blocker, house.pool.acquire() as first, house.pool.acquire() as second:
+        held = blocker.transaction()
+        await held.start()
+        await store.insert(blocker, [between])
+
+        async def write(connection, visits):
+            async with connection.transaction():
+                await store.insert(connection, visits)
+
+        waiting = asyncio.create_task(write(first, [one, between, other]))
+        await _until_it_waits(house, first)
+        crossing = asyncio.create_task(write(second, [other, one]))
+        await asyncio.wait({crossing}, timeout=0.3)
+        await held.rollback()
+        await asyncio.gather(waiting, crossing)
+    assert await house.stored() == 3
+
+
+async def _until_it_waits(house, connection):
+    for _ in range(500):
+        if await house.admin.fetchval(
+            "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = $1", connection.get_server_pid()
+        ):
+            return
+        await asyncio.sleep(0.01)
+    raise TimeoutError
+
+
+def _visit(number):
+    return Visit(TODAY, bytes([number]) * 16, bytes([number]) * 8, 1, 0, 60, Grade.STATIC_CODE, False, False, "")
