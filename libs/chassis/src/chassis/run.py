@@ -17,11 +17,12 @@ import asyncio
 import faulthandler
 import gc
 import inspect
+import os
 import resource
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -38,7 +39,8 @@ _OPEN_FILES = 65_536
 _LOOK_EVERY = 0.5
 _LOOK_AT_FIRST = 0.05  # a start should not end with a wait for the next look
 _CHECK_LIMIT = 2.0
-_TASK_LIMIT = 5.0
+_CANCEL_AGAIN = 1.0
+_CANCELS = 5
 # Calls and batches make thousands of objects that no cycle holds; the default, 700, walks them again and again for nothing.
 _COLLECT_AFTER = (20_000, 20, 20)
 
@@ -197,12 +199,8 @@ class Service:
                 lambda server=server: server.drain(self.drain_seconds, linger=self.linger_seconds),  # type: ignore[misc]
                 self.drain_seconds + self.linger_seconds + 5.0,
             )
-        for task in self._running:
-            task.cancel()
-        if self._running:
-            _, stuck = await asyncio.wait(self._running, timeout=_TASK_LIMIT)
-            if stuck:
-                _log.warning("tasks_stuck", count=len(stuck))
+        if stuck := await cancelled(self._running):
+            _log.warning("tasks_stuck", count=len(stuck))
         for closer in reversed(self._closers):
             await self._bounded(closer.name, closer.close, closer.limit)
         _log.info("stopped")
@@ -222,6 +220,22 @@ async def _holds(check: Check) -> bool:
             return bool(await answer) if inspect.isawaitable(answer) else bool(answer)
     except Exception:  # noqa: BLE001 - a check that cannot tell does not hold
         return False
+
+
+async def cancelled(tasks: Collection["asyncio.Task[object]"]) -> "set[asyncio.Task[object]]":
+    """Cancel tasks until they end, for at most `_CANCELS` × `_CANCEL_AGAIN` seconds; returns those that would not.
+
+    Once is not enough: `asyncio.wait_for` loses a cancellation that meets the very moment in which what it waits for is
+    done (https://github.com/python/cpython/issues/86296), and drivers are full of it.
+    """
+    left = {task for task in tasks if not task.done()}
+    for _ in range(_CANCELS):
+        if not left:
+            break
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=_CANCEL_AGAIN)
+    return left
 
 
 def _open_files() -> None:
@@ -260,6 +274,13 @@ def run(
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, asked)
-        return await service.serve(wire)
+        code = await service.serve(wire)
+        # What libraries left running; the loop's own end would wait for it for ever.
+        if stuck := await cancelled(asyncio.all_tasks() - {asyncio.current_task()}):
+            _log.warning("ended_with_tasks", count=len(stuck))
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+        return code
 
     return uvloop.run(live())
