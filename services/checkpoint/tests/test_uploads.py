@@ -197,3 +197,26 @@ async def _waits(world, connection):
     return await world.sql.fetchval(
         "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = $1", connection.get_server_pid()
     )
+
+
+async def test_a_known_scan_among_new_ones_takes_none_of_them_along(world):
+    """Everybody shows something, so that the upload is first tried as if all of it were new."""
+    scanner, now = await world.scanner(), world.clock.now()
+    known = world.offline(now, new_tag())
+    assert await scanner.upload(known) == [("RECORDED", "")]
+    new = [world.offline(now - timedelta(hours=12 * ago), new_tag()) for ago in range(4)]
+    outcomes = [outcome for outcome, _ in await scanner.upload(*new[:2], known, *new[2:], new[0])]
+    assert outcomes == ["RECORDED", "RECORDED", "DUPLICATE", "RECORDED", "RECORDED", "DUPLICATE"]
+    assert await count(world) == (5, 0)
+
+
+async def test_an_upload_that_cannot_be_stored_takes_none_of_its_neighbours_along(world):
+    scanner, now = await world.scanner(), world.clock.now()
+    uploads = [scanner.upload(world.offline(now, new_tag())) for _ in range(6)]
+    uploads.insert(3, scanner.upload(world.offline(now, new_tag(), drill_id="a\x00b")))
+    answers = await asyncio.gather(*uploads, return_exceptions=True)
+    # INVALID is what makes a scanner look for the culprit; it would send anything else for three days.
+    assert isinstance(answers[3], DomainError)
+    assert answers[3].kind is Kind.INVALID
+    assert answers[:3] + answers[4:] == [[("RECORDED", "")]] * 6
+    assert await count(world) == (6, 0)
