@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 from chassis.clock import local_day
-from lilitong.quarantine.v1 import restriction_pb2
+from lilitong.quarantine.v1 import contact_pb2, restriction_pb2
 from passes.days import bounds
 from quarantine.restrictions.retention import Retention
 
@@ -79,6 +79,23 @@ async def test_a_lead_that_led_to_nothing_goes_after_the_time_it_could_have(worl
     assert await purged_at(world, CONTACT_DAYS + KEPT, minutes=-1) == 0
     assert await purged_at(world, CONTACT_DAYS + KEPT, minutes=1) == 1
     assert await content(world, person) == [b""]
+    assert await world.pool.fetchval("SELECT statement IS NULL FROM interview_tasks WHERE resident_id = $1", person)
+
+
+async def test_what_was_said_after_that_is_forgotten_too(world) -> None:
+    """An interview may come late, and what it brings need not be evidence."""
+    _, person = await confirmed_with_contact(world, grade=3)
+    assert await purged_at(world, CONTACT_DAYS + KEPT, minutes=1) == 1
+    task_id = await world.pool.fetchval("SELECT task_id FROM interview_tasks WHERE resident_id = $1", person)
+    said = contact_pb2.CompleteInterviewTaskRequest(
+        request_id=str(uuid4()),
+        task_id=str(task_id),
+        outcome=contact_pb2.INTERVIEW_OUTCOME_NO_CONTACT,
+        statement="他在门外",
+    )
+    await world.call("tracer", "CompleteInterviewTask", said)
+    assert await purged_at(world, CONTACT_DAYS + KEPT, minutes=-1) == 0
+    assert await purged_at(world, CONTACT_DAYS + KEPT, minutes=2) == 1
     assert await world.pool.fetchval("SELECT statement IS NULL FROM interview_tasks WHERE resident_id = $1", person)
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -12,6 +11,7 @@ import asyncpg
 import ledger.store as log
 import structlog
 from chassis.clock import Clock
+from chassis.tasks import rest
 from ledger.store import Db
 
 from quarantine.cases import contacts
@@ -109,11 +109,8 @@ class Imposer:
     async def run(self) -> None:
         """Work until cancelled: when woken, and every `POLL_SECONDS` in case a wake was lost with its process."""
         while True:
-            self._wanted.clear()
             await self.run_due()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(POLL_SECONDS):
-                    await self._wanted.wait()
+            await rest(self._wanted, POLL_SECONDS)
 
     async def run_due(self) -> int:
         """Work on every case that has something due; how many people were restricted. For the wake and for the sweep."""

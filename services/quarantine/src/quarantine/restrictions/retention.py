@@ -21,7 +21,7 @@ class Retention:
         self._pool, self._clock, self._at_a_time = pool, clock, at_a_time
 
     async def purge(self) -> int:
-        """Forget all that is due, in short transactions; how many pieces of evidence."""
+        """Forget all that is due, in short transactions; of how many contacts."""
         total = 0
         while True:
             async with self._pool.acquire() as conn, conn.transaction():
@@ -30,5 +30,5 @@ class Retention:
             if count < self._at_a_time:
                 break
         if total:
-            _log.info("evidence_purged", pieces=total)
+            _log.info("evidence_purged", contacts=total)
         return total

@@ -304,7 +304,7 @@ async def explanation(conn: Db, restriction_id: UUID) -> Record | None:
 
 
 async def purge_evidence(conn: Db, now: datetime, limit: int) -> int:
-    """Forget the content of up to `limit` pieces of evidence whose time is over; how many. The function is the owner's."""
+    """Forget evidence and statements of up to `limit` contacts whose time is over; of how many. The function is the owner's."""
     purged: int = await conn.fetchval("SELECT purge_evidence($1, $2)", now, limit)
     return purged
 
