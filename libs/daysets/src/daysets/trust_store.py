@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 
 import asyncpg
 import structlog
 from chassis.clock import Clock
+from chassis.tasks import rest
 
 from daysets import projection
 from daysets.trust import Key, TrustedKeys
@@ -86,13 +86,10 @@ class TrustStore:
 
     async def _repeat(self, work: Callable[[], Awaitable[None]], pause: float, woken: asyncio.Event) -> None:
         while True:
-            woken.clear()
             try:
                 await work()
                 wait = pause
             except Exception as error:  # noqa: BLE001 - keys stay as they are whatever failed; the loop must not end
                 _log.warning("keys_not_refreshed", step=work.__name__, error=type(error).__name__)
                 wait = min(pause, 1.0)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(wait):
-                    await woken.wait()
+            await rest(woken, wait)

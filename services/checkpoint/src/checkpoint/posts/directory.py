@@ -13,6 +13,7 @@ import asyncpg
 import structlog
 from chassis.clock import Clock
 from chassis.events import Broadcast
+from chassis.tasks import rest
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from verdicts.model import Policy
 
@@ -120,7 +121,6 @@ class Directory:
             self._bell.listen(self.wake)
         failing = False
         while True:
-            self._woken.clear()
             try:
                 await self.check()
                 failing = False
@@ -128,7 +128,4 @@ class Directory:
                 if not failing:
                     _log.warning("directory_not_followed", error=type(error).__name__)
                 failing = True
-            try:
-                await asyncio.wait_for(self._woken.wait(), self._poll)
-            except TimeoutError:
-                continue
+            await rest(self._woken, self._poll)
