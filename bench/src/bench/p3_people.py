@@ -8,6 +8,7 @@ from itertools import accumulate
 from uuid import uuid4
 
 import orjson
+from devstack.api import Json
 from devstack.demo.people import households
 from devstack.demo.places import FENGSHAN, venues
 from devstack.district import District
@@ -56,7 +57,7 @@ async def crowd(district: District, people: int) -> Crowd:
     return Crowd(phones, [venue["zones"][0]["code"] for venue in registered], random.Random("P3"))
 
 
-def _homes(people: int) -> list[dict[str, object]]:
+def _homes(people: int) -> list[Json]:
     homes, found = [], 0
     for home in households(people):
         homes.append(home)

@@ -1,7 +1,9 @@
 """Check-in: who is let in, who is stopped, who is looked at; and what is stored of it."""
 
 import asyncio
+from dataclasses import replace
 from datetime import date, timedelta
+from uuid import UUID
 
 import pytest
 from chassis.access import calling
@@ -12,6 +14,7 @@ from lilitong.venue.v1 import visit_pb2
 from passes import venue_code
 from venue.visits import store
 from venue.visits.model import Grade, Visit, VisitRef, key_bytes
+from venue.visits.recording import is_repeat
 
 pytestmark = [pytest.mark.connected, pytest.mark.feature("V4")]
 
@@ -387,3 +390,19 @@ async def _until_it_waits(house, connection):
 
 def _visit(number):
     return Visit(TODAY, bytes([number]) * 16, bytes([number]) * 8, 1, 0, 60, Grade.STATIC_CODE, False, False, "")
+
+
+@pytest.mark.parametrize("key", [bytes(8), b"\x7f" + b"\xff" * 7, b"\x80" + bytes(7), b"\xff" * 8])
+@pytest.mark.parametrize("drill_id", ["", "spring"])
+async def test_the_largest_values_are_read_as_they_were_written(house, key, drill_id):
+    """Several of a visit's facts share a number: none may reach into its neighbour."""
+    visit = Visit(TODAY, b"\xff" * 16, key, 2**26 - 1, 86_399, 86_400, Grade.STATIC_CARD, True, True, drill_id)
+    ref = VisitRef(TODAY, visit.tag, key)
+    async with house.pool.acquire() as connection, connection.transaction():
+        assert await store.insert(connection, [visit]) == {(TODAY, UUID(bytes=visit.tag), key)}
+        assert await store.insert(connection, [visit]) == set()
+        assert is_repeat(visit, await store.find(connection, [ref]))
+        assert await store.lock_for_check_out(connection, ref) == store.StoredVisit(visit, False)
+        await store.set_stay(connection, ref, 0, overstay=False)
+        ended = replace(visit, stay=0, overstay=False)
+        assert await store.lock_for_check_out(connection, ref) == store.StoredVisit(ended, True)
