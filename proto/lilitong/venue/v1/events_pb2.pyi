@@ -8,6 +8,8 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from lilitong.venue.v1 import enforcement_pb2 as _enforcement_pb2
+from lilitong.venue.v1 import inspection_pb2 as _inspection_pb2
 from lilitong.venue.v1 import venue_pb2 as _venue_pb2
 from lilitong.venue.v1 import visit_pb2 as _visit_pb2
 import builtins as _builtins
@@ -189,3 +191,170 @@ class VenueCodeChanged(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___VenueCodeChanged: _TypeAlias = VenueCodeChanged  # noqa: Y015
+
+@_typing.final
+class InspectionRecorded(_message.Message):
+    """Subject lilitong.venue.inspection.v1.recorded."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSPECTION_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
+    POLICY_ID_FIELD_NUMBER: _builtins.int
+    PAPERS_FIELD_NUMBER: _builtins.int
+    step: _builtins.int
+    """Of a venue, when it failed: see RecordInspectionResponse."""
+    policy_id: _builtins.str
+    @_builtins.property
+    def inspection(self) -> _inspection_pb2.Inspection: ...
+    @_builtins.property
+    def papers(self) -> _containers.RepeatedCompositeFieldContainer[_inspection_pb2.IssuedPaper]: ...
+    def __init__(
+        self,
+        *,
+        inspection: _inspection_pb2.Inspection | None = ...,
+        step: _builtins.int = ...,
+        policy_id: _builtins.str = ...,
+        papers: _abc.Iterable[_inspection_pb2.IssuedPaper] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["inspection", b"inspection"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inspection", b"inspection", "papers", b"papers", "policy_id", b"policy_id", "step", b"step"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InspectionRecorded: _TypeAlias = InspectionRecorded  # noqa: Y015
+
+@_typing.final
+class RectificationSubmitted(_message.Message):
+    """Subject lilitong.venue.rectification.v1.submitted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VENUE_ID_FIELD_NUMBER: _builtins.int
+    MEASURE_ID_FIELD_NUMBER: _builtins.int
+    SUBMITTED_AT_FIELD_NUMBER: _builtins.int
+    venue_id: _builtins.str
+    measure_id: _builtins.str
+    @_builtins.property
+    def submitted_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        venue_id: _builtins.str = ...,
+        measure_id: _builtins.str = ...,
+        submitted_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["submitted_at", b"submitted_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["measure_id", b"measure_id", "submitted_at", b"submitted_at", "venue_id", b"venue_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RectificationSubmitted: _TypeAlias = RectificationSubmitted  # noqa: Y015
+
+@_typing.final
+class SuspensionDecided(_message.Message):
+    """Subject lilitong.venue.suspension.v1.decided: a suspension or its extension was approved."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VENUE_ID_FIELD_NUMBER: _builtins.int
+    SUSPENSION_FIELD_NUMBER: _builtins.int
+    venue_id: _builtins.str
+    @_builtins.property
+    def suspension(self) -> _enforcement_pb2.Suspension: ...
+    def __init__(
+        self,
+        *,
+        venue_id: _builtins.str = ...,
+        suspension: _enforcement_pb2.Suspension | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["suspension", b"suspension"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["suspension", b"suspension", "venue_id", b"venue_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SuspensionDecided: _TypeAlias = SuspensionDecided  # noqa: Y015
+
+@_typing.final
+class SuspensionEnded(_message.Message):
+    """Subject lilitong.venue.suspension.v1.ended: it is no longer in force, by its end, a lift or an appeal."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VENUE_ID_FIELD_NUMBER: _builtins.int
+    SUSPENSION_ID_FIELD_NUMBER: _builtins.int
+    ENDED_AT_FIELD_NUMBER: _builtins.int
+    venue_id: _builtins.str
+    suspension_id: _builtins.str
+    @_builtins.property
+    def ended_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        venue_id: _builtins.str = ...,
+        suspension_id: _builtins.str = ...,
+        ended_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ended_at", b"ended_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ended_at", b"ended_at", "suspension_id", b"suspension_id", "venue_id", b"venue_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SuspensionEnded: _TypeAlias = SuspensionEnded  # noqa: Y015
+
+@_typing.final
+class MeasuresLifted(_message.Message):
+    """Subject lilitong.venue.measure.v1.lifted: cards and suspensions of the venue are lifted; it may open."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VENUE_ID_FIELD_NUMBER: _builtins.int
+    MEASURE_ID_FIELD_NUMBER: _builtins.int
+    LIFTED_AT_FIELD_NUMBER: _builtins.int
+    venue_id: _builtins.str
+    measure_id: _builtins.str
+    @_builtins.property
+    def lifted_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        venue_id: _builtins.str = ...,
+        measure_id: _builtins.str = ...,
+        lifted_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lifted_at", b"lifted_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lifted_at", b"lifted_at", "measure_id", b"measure_id", "venue_id", b"venue_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MeasuresLifted: _TypeAlias = MeasuresLifted  # noqa: Y015
+
+@_typing.final
+class AppealChanged(_message.Message):
+    """Subjects lilitong.venue.appeal.v1.filed, .escalated, .decided and .lapsed; the appeal's state says which."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VENUE_ID_FIELD_NUMBER: _builtins.int
+    APPEAL_FIELD_NUMBER: _builtins.int
+    venue_id: _builtins.str
+    @_builtins.property
+    def appeal(self) -> _enforcement_pb2.Appeal: ...
+    def __init__(
+        self,
+        *,
+        venue_id: _builtins.str = ...,
+        appeal: _enforcement_pb2.Appeal | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["appeal", b"appeal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["appeal", b"appeal", "venue_id", b"venue_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AppealChanged: _TypeAlias = AppealChanged  # noqa: Y015
