@@ -159,6 +159,7 @@ CREATE TABLE inspections (
     CONSTRAINT inspections_venue_fkey FOREIGN KEY (venue_id, drill_id) REFERENCES venues (venue_id, drill_id)
 );
 CREATE INDEX inspections_area_idx ON inspections (area, recorded_at, inspection_id);
+CREATE INDEX inspections_recorded_idx ON inspections (recorded_at, inspection_id);
 CREATE INDEX inspections_venue_idx ON inspections (venue_id, recorded_at) WHERE venue_id IS NOT NULL;
 
 -- Items that failed, or about which the inspectors said or showed something.

@@ -2,13 +2,14 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 
 import asyncpg
-from chassis import logs, telemetry
+from chassis import idempotency, logs, telemetry
 from chassis import pool as pools
 from chassis.auth import TokenVerifier
-from chassis.clock import Clock, OffsetFileClock, SystemClock
+from chassis.clock import Clock, OffsetFileClock, SystemClock, local_day
 from chassis.events import (
     Broadcast,
     Bus,
@@ -31,11 +32,14 @@ from daysets.follower import Follower
 from daysets.index import DaySetIndex
 from daysets.segment import Segment
 from daysets.trust_store import TrustStore
-from lilitong.venue.v1 import venue_pb2_grpc, visit_pb2_grpc
+from ledger.note import Signer
+from lilitong.venue.v1 import enforcement_pb2_grpc, inspection_pb2_grpc, venue_pb2_grpc, visit_pb2_grpc
 from passes.replay import ReplayGuard
 from passes.vault import DirectoryVault
 
 from venue.clients import quarantine
+from venue.enforcement import room as enforcement
+from venue.enforcement.inspections.photos import open_store
 from venue.issuers import Issuers
 from venue.register.codes import VenueCodes
 from venue.register.rpc import VenueServicer
@@ -86,7 +90,8 @@ async def build(settings: VenueSettings, clock: Clock, service: Service) -> None
     lists = await _restricted_list(settings, clock, service, pool, bus)
 
     # The register.
-    codes = VenueCodes(DirectoryVault(settings.vault))
+    vault = DirectoryVault(settings.vault)
+    codes = VenueCodes(vault)
     zone_bell = Broadcast(bus, "bell.venue.zones")
     service.closer("zone bell", zone_bell.close)
     zones = ZoneCache(pool, zone_bell)
@@ -107,9 +112,16 @@ async def build(settings: VenueSettings, clock: Clock, service: Service) -> None
     admission = Admission(codes, zones.find, credentials, lists.index, lists.state.too_old)
     check_outs = CheckOuts(pool, clock, zones, searching, recorder.tell)
 
+    # Inspections and the ladder; suspensions stand in the service's own log.
+    log = Signer(settings.log_origin, vault.ed25519_key(enforcement.LOG_KEY))
+    photos = open_store(settings.photo_store, settings.vault.parent / "venue-photos")
+    enforcing = enforcement.build(pool, clock, log, photos, seal=seal, told=relay.wake, zones_changed=zones.announce)
+
     # What time brings about.
     sweep = Sweep()
+    sweep.register("ladder", enforcement.TICK_SECONDS, enforcing.clocks.tick)
     sweep.register("partitions", 600, lambda: maintain(pool, clock))
+    sweep.register("answers", 3600, partial(_forget_answers, pool, clock))
     service.task("sweep", sweep.run)
 
     # The door.
@@ -124,6 +136,8 @@ async def build(settings: VenueSettings, clock: Clock, service: Service) -> None
         VisitServicer(pool, clock, admission, recorder, check_outs, lists.state.look),
         visit_pb2_grpc.add_VisitServiceServicer_to_server,
     )
+    server.add(enforcing.inspections, inspection_pb2_grpc.add_InspectionServiceServicer_to_server)
+    server.add(enforcing.enforcement, enforcement_pb2_grpc.add_EnforcementServiceServicer_to_server)
     service.server(server)
     service.check("zones", lambda: zones.loaded)
 
@@ -207,6 +221,11 @@ def _once(check: Callable[[], bool]) -> Callable[[], bool]:
         return held
 
     return holds
+
+
+async def _forget_answers(pool: asyncpg.Pool, clock: Clock) -> None:
+    async with pool.acquire() as connection:
+        await idempotency.purge(connection, local_day(clock.now()) - timedelta(days=idempotency.KEEP_DAYS))
 
 
 def _clock(settings: VenueSettings) -> Clock:

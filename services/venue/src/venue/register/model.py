@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from re import ASCII
 from re import compile as compile_pattern
@@ -84,6 +85,11 @@ class ZoneFacts:
     screen_version: int
     operators: frozenset[str]
     drill_id: str
+    # From … until, each: when the venue is suspended. Judged by the time of the check-in, so that an end needs nobody.
+    suspensions: tuple[tuple[datetime, datetime], ...] = ()
+
+    def suspended(self, at: datetime) -> bool:
+        return any(starts <= at < ends for starts, ends in self.suspensions)
 
 
 @dataclass(frozen=True, slots=True)

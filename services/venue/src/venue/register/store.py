@@ -130,7 +130,11 @@ async def zones_changed_after(connection: Any, version: int) -> list[ZoneFacts]:
         """
         SELECT z.zone, z.venue_id, v.area, z.capacity, c.dwell_minutes * 60 AS dwell,
                c.stay_limit_minutes * 60 AS stay_limit, z.code_version, z.code IS NOT NULL AS code_valid,
-               z.screen_version, v.operators, v.drill_id
+               z.screen_version, v.operators, v.drill_id,
+               ARRAY(SELECT s.starts_at FROM effective_suspensions s WHERE s.venue_id = z.venue_id AND s.starts_at < s.ends_at
+                     ORDER BY s.suspension_id) AS suspension_starts,
+               ARRAY(SELECT s.ends_at FROM effective_suspensions s WHERE s.venue_id = z.venue_id AND s.starts_at < s.ends_at
+                     ORDER BY s.suspension_id) AS suspension_ends
         FROM zones z JOIN venues v USING (venue_id) JOIN venue_categories c USING (category)
         WHERE z.changed > $1
         """,
@@ -149,6 +153,7 @@ async def zones_changed_after(connection: Any, version: int) -> list[ZoneFacts]:
             screen_version=row["screen_version"],
             operators=frozenset(row["operators"]),
             drill_id=row["drill_id"],
+            suspensions=tuple(zip(row["suspension_starts"], row["suspension_ends"], strict=True)),
         )
         for row in rows
     ]
