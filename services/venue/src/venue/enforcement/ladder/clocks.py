@@ -80,7 +80,7 @@ class Clocks:
                 for each in measure.suspensions
                 if each.decision.fact_id == fact_id and each.effective_until == due_at
             ]
-            await self._tell.ended(conn, book.venue, ended, due_at)
+            await self._tell.ended(conn, book.venue, ended, due_at, book.now)
             return
         measure = _appealed(book.standing(), fact_id)
         if measure is None or measure.appeal is None or measure.appeal.state not in _UNDECIDED[ring]:
@@ -89,7 +89,7 @@ class Clocks:
         if ring is Ring.APPEAL_LAPSES:
             what = "lapsed"
             ended = [each for each in measure.suspensions if each.effective_until == due_at < each.decision.ends_at]
-        await self._tell.appeal(conn, book.venue, measure.appeal, what, due_at, ended)
+        await self._tell.appeal(conn, book.venue, measure.appeal, what, book.now, ended)
 
 
 def _appealed(standing: Standing, appeal_id: UUID) -> Measure | None:

@@ -47,16 +47,18 @@ class Teller:
         )
         await self.tell(conn, venue, at, [*_ended(venue, ended, at), (LIFTED, message)])
 
-    async def ended(self, conn: Connection, venue: Venue, ended: Sequence[Suspension], at: datetime) -> None:
-        """`at` is when they ended, which for the end of its own is a moment before it is told."""
-        await self.tell(conn, venue, at, _ended(venue, ended, at))
+    async def ended(
+        self, conn: Connection, venue: Venue, ended: Sequence[Suspension], ended_at: datetime, now: datetime
+    ) -> None:
+        await self.tell(conn, venue, now, _ended(venue, ended, ended_at))
 
     async def appeal(
-        self, conn: Connection, venue: Venue, appeal: Appeal, what: str, at: datetime, ended: Sequence[Suspension] = ()
+        self, conn: Connection, venue: Venue, appeal: Appeal, what: str, now: datetime, ended: Sequence[Suspension] = ()
     ) -> None:
-        """`what`: filed, escalated, decided or lapsed."""
+        """`what`: filed, escalated, decided or lapsed. `ended`: suspensions that end with it."""
         message = events_pb2.AppealChanged(venue_id=str(venue.venue_id), appeal=encode_appeal(appeal))
-        await self.tell(conn, venue, at, [(APPEAL + what, message), *_ended(venue, ended, at)])
+        over = [one for each in ended for one in _ended(venue, [each], each.effective_until)]
+        await self.tell(conn, venue, now, [(APPEAL + what, message), *over])
 
     async def tell(self, conn: Connection, venue: Venue, at: datetime, messages: Sequence[tuple[str, Message]]) -> None:
         """Events of the venue as (subject, message), in order."""
