@@ -67,7 +67,7 @@ def right_caller(callers, endpoint, world):
     if not endpoint.rule.roles:
         return callers.workload(min(endpoint.rule.workloads))
     role = min(endpoint.rule.roles)
-    return callers.person(role, [HOME], subject=world.operator if role == "venue_operator" else "") | PURPOSE
+    return callers.person(role, [HOME], subject=world.subject(role)) | PURPOSE
 
 
 @pytest.mark.parametrize("name", ["grpc", "rest"])

@@ -48,8 +48,8 @@ def _probe(call, doors, callers, world):
 
 
 def person(callers, world, role, areas=("141102",)):
-    """Somebody new; but venues are run by accounts that they name."""
-    return callers.person(role, areas, subject=world.operator if role == "venue_operator" else "")
+    """Somebody new; but venues are run by accounts that they name, and inspections made by accounts that they name."""
+    return callers.person(role, areas, subject=world.subject(role))
 
 
 async def answers(probes: Iterable):

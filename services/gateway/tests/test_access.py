@@ -24,6 +24,8 @@ SERVICERS = {
     "DrillService": "quarantine.drills.rpc:DrillRpc",
     "VenueService": "venue.register.rpc:VenueServicer",
     "VisitService": "venue.visits.rpc:VisitServicer",
+    "InspectionService": "venue.enforcement.inspections.rpc:InspectionServicer",
+    "EnforcementService": "venue.enforcement.ladder.rpc:EnforcementServicer",
     "PostService": "checkpoint.posts.rpc:PostRpc",
 }
 ALL = [pytest.param(operation, id=operation.id) for operation in OPERATIONS]

@@ -127,9 +127,9 @@ CREATE TABLE inspections (
     -- The device's time, and ours.
     inspected_at timestamptz NOT NULL,
     recorded_at timestamptz NOT NULL,
-    latitude double precision,
-    longitude double precision,
-    accuracy double precision,
+    latitude_e7 integer,
+    longitude_e7 integer,
+    accuracy_metres integer,
     -- The measure that it looks at again; see 20200_enforcement.sql.
     reinspects uuid,
     drill_id text NOT NULL,
@@ -151,7 +151,8 @@ CREATE TABLE inspections (
     CONSTRAINT inspections_passed_check CHECK (passed = (2 <> ALL (outcomes))),
     CONSTRAINT inspections_time_check CHECK (inspected_at <= recorded_at + interval '2 minutes'),
     CONSTRAINT inspections_position_check CHECK (
-        num_nulls(latitude, longitude, accuracy) IN (0, 3) AND abs(latitude) <= 90 AND abs(longitude) <= 180 AND accuracy >= 0
+        num_nulls(latitude_e7, longitude_e7, accuracy_metres) IN (0, 3) AND abs(latitude_e7) <= 900000000
+        AND abs(longitude_e7) <= 1800000000 AND accuracy_metres >= 0
     ),
     CONSTRAINT inspections_digest_check CHECK (octet_length(digest) = 32),
     CONSTRAINT inspections_checklist_fkey FOREIGN KEY (subject, category, checklist_version)

@@ -4,19 +4,20 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 
 from access_table import Endpoint
 from cryptography.hazmat.primitives.asymmetric import ec
 from google.protobuf.message import Message
 from lilitong.quarantine.v1 import contact_pb2, pass_pb2, register_pb2
-from lilitong.venue.v1 import visit_pb2
+from lilitong.venue.v1 import inspection_pb2, visit_pb2
 from passes import presentation, venue_code
 from passes.days import day_number, local_day
 
 from access_matrix.callers import PURPOSE, Callers
 from access_matrix.doors import OK, Door
-from access_matrix.samples import loop, people, places
+from access_matrix.samples import inspections, ladder, loop, people, places
 from access_matrix.world import World, new_id, new_key, now, point, public_key
 
 PATIENCE = timedelta(seconds=30)
@@ -44,6 +45,7 @@ class Maker:
     def __init__(self, door: Door, callers: Callers, endpoints: Mapping[str, Endpoint]) -> None:
         self._door, self._callers = door, callers
         self._by_request = {one.request: one for one in endpoints.values()}
+        self._inspected: dict[str, str] = {}
 
     async def say(self, role: str, request: Message, subject: str = "") -> Any:
         headers = self._callers.person(role, subject=subject) | PURPOSE
@@ -52,9 +54,10 @@ class Maker:
         return answer.reply
 
     async def world(self) -> World:
-        world = World(operator=f"operator-{new_id()}")
+        world = World(operator=f"operator-{new_id()}", inspector=f"inspector-{new_id()}")
         await self._policy()
         world = await self._places(world)
+        world = await self._ladder(world)
         world = await self._person(world)
         return await self._loop(world)
 
@@ -93,6 +96,65 @@ class Maker:
             drill_id=drill.drill_id,
             policy_id=policy.policy_id,
         )
+
+    async def _ladder(self, world: World) -> World:
+        """An inspection with a photo, and a venue for each act that changes one."""
+        policy = ladder.draft_policy(world, "")
+        await self.say("enforcement_lead", policy)
+        for _ in range(2):
+            await self.say("enforcement_lead", ladder.approve_policy(World(ladder_policy_id=policy.policy_id), ""))
+        drafted = ladder.draft_policy(world, "")
+        await self.say("enforcement_lead", drafted)
+        world = replace(world, ladder_policy_id=drafted.policy_id)
+        photo, stored = (inspections.new_photo() for _ in range(2))
+        seen = inspections.record(world, "inspector")
+        seen.findings[0].photos.extend(sha256(one).digest() for one in (photo, stored))
+        await self.say("inspector", seen, world.inspector)
+        world = replace(world, inspection_id=seen.inspection_id, photo=stored, stored_photo=stored)
+        await self.say("inspector", inspections.upload(world, ""), world.inspector)
+        measures = [await self._failed(world) for _ in range(8)]
+        rectifying, suspending, suspended, extended, ready, lifting, appealing, appealed = measures
+        suspension = ladder.approve_suspension(World(suspending_id=suspended), "")
+        await self.say("enforcement_lead", suspension)
+        await self.say("enforcement_lead", ladder.approve_suspension(World(suspending_id=extended), ""))
+        extension = ladder.propose_extension(World(suspended_id=extended), "")
+        await self.say("enforcement_lead", extension)
+        for one in (ready, lifting):
+            await self.say("venue_officer", ladder.rectify(World(rectifying_id=one), ""))
+            await self._looked_again(world, one)
+        lift = ladder.propose_lift(World(lift_ready_id=lifting), "")
+        await self.say("enforcement_lead", lift)
+        appeal = ladder.appeal(World(appealing_id=appealed), "")
+        await self.say("venue_operator", appeal, world.operator)
+        return replace(
+            world,
+            photo=photo,
+            rectifying_id=rectifying,
+            suspending_id=suspending,
+            suspended_id=suspended,
+            suspension_id=suspension.suspension_id,
+            extension_id=extension.extension_id,
+            lift_ready_id=ready,
+            lift_id=lift.lift_id,
+            appealing_id=appealing,
+            appeal_id=appeal.appeal_id,
+        )
+
+    async def _failed(self, world: World) -> str:
+        """A venue of its own that failed its inspection; the measure's id."""
+        venue = places.register_venue(world, "")
+        await self.say("venue_officer", venue)
+        seen = inspections.record(replace(world, venue_id=venue.venue_id), "inspector")
+        seen.findings[0].outcome = inspection_pb2.FINDING_OUTCOME_FAILED
+        answer = await self.say("inspector", seen, world.inspector)
+        assert answer.step == 1
+        self._inspected[seen.inspection_id] = venue.venue_id
+        return seen.inspection_id
+
+    async def _looked_again(self, world: World, measure_id: str) -> None:
+        seen = inspections.record(replace(world, venue_id=self._inspected[measure_id]), "inspector")
+        seen.reinspects = measure_id
+        await self.say("inspector", seen, world.inspector)
 
     async def _person(self, world: World) -> World:
         home = await self._household(1)

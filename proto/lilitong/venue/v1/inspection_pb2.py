@@ -28,7 +28,7 @@ from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from lilitong.venue.v1 import venue_pb2 as lilitong_dot_venue_dot_v1_dot_venue__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"lilitong/venue/v1/inspection.proto\x12\x11lilitong.venue.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x1dlilitong/venue/v1/venue.proto\"?\n\rChecklistItem\x12\x0c\n\x04item\x18\x01 \x01(\t\x12\x0f\n\x07text_zh\x18\x02 \x01(\t\x12\x0f\n\x07text_en\x18\x03 \x01(\t\"\xec\x01\n\tChecklist\x12\x35\n\x07subject\x18\x01 \x01(\x0e\x32$.lilitong.venue.v1.InspectionSubject\x12\x32\n\x08\x63\x61tegory\x18\x02 \x01(\x0e\x32 .lilitong.venue.v1.VenueCategory\x12\x0f\n\x07version\x18\x03 \x01(\r\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_from\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x05items\x18\x05 \x03(\x0b\x32 .lilitong.venue.v1.ChecklistItem\"\xb2\x01\n\x13GetChecklistRequest\x12\x41\n\x07subject\x18\x01 \x01(\x0e\x32$.lilitong.venue.v1.InspectionSubjectB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12<\n\x08\x63\x61tegory\x18\x02 \x01(\x0e\x32 .lilitong.venue.v1.VenueCategoryB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1a\n\x07version\x18\x03 \x01(\rB\t\xbaH\x06*\x04\x18\xc0\x84=\"G\n\x14GetChecklistResponse\x12/\n\tchecklist\x18\x01 \x01(\x0b\x32\x1c.lilitong.venue.v1.Checklist\"\xb2\x01\n\x07\x46inding\x12+\n\x04item\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[a-z][a-z0-9_]{1,39}$\x12>\n\x07outcome\x18\x02 \x01(\x0e\x32!.lilitong.venue.v1.FindingOutcomeB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x18\n\x06remark\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x12 \n\x06photos\x18\x04 \x03(\x0c\x42\x10\xbaH\r\x92\x01\n\x10\t\x18\x01\"\x04z\x02h \"\x92\x01\n\x0e\x44\x65vicePosition\x12)\n\x08latitude\x18\x01 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x80V@)\x00\x00\x00\x00\x00\x80V\xc0\x12*\n\tlongitude\x18\x02 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x80\x66@)\x00\x00\x00\x00\x00\x80\x66\xc0\x12)\n\x08\x61\x63\x63uracy\x18\x03 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00j\xf8@)\x00\x00\x00\x00\x00\x00\x00\x00\"\xea\x04\n\x17RecordInspectionRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1f\n\rinspection_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x41\n\x07subject\x18\x03 \x01(\x0e\x32$.lilitong.venue.v1.InspectionSubjectB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x1f\n\nsubject_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1e\n\x0csubject_name\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12%\n\x04\x61rea\x18\x06 \x01(\tB\x17\xbaH\x14r\x12\x32\x10^([0-9]{9,18})?$\x12\"\n\x0f\x66irst_inspector\x18\x07 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12#\n\x10second_inspector\x18\x08 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x38\n\x0cinspected_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12&\n\x11\x63hecklist_version\x18\n \x01(\rB\x0b\xbaH\x08*\x06\x18\xc0\x84=(\x01\x12\x38\n\x08\x66indings\x18\x0b \x03(\x0b\x32\x1a.lilitong.venue.v1.FindingB\n\xbaH\x07\x92\x01\x04\x08\x01\x10<\x12\x33\n\x08position\x18\x0c \x01(\x0b\x32!.lilitong.venue.v1.DevicePosition\x12\x1f\n\nreinspects\x18\r \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12*\n\x08\x64rill_id\x18\x0e \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{0,64}$\"a\n\x0bIssuedPaper\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12-\n\x05paper\x18\x02 \x01(\x0e\x32\x1e.lilitong.venue.v1.LadderPaper\x12\x0e\n\x06number\x18\x03 \x01(\t\"\xa8\x04\n\nInspection\x12\x15\n\rinspection_id\x18\x01 \x01(\t\x12\x35\n\x07subject\x18\x02 \x01(\x0e\x32$.lilitong.venue.v1.InspectionSubject\x12\x12\n\nsubject_id\x18\x03 \x01(\t\x12\x14\n\x0csubject_name\x18\x04 \x01(\t\x12\x0c\n\x04\x61rea\x18\x05 \x01(\t\x12\x32\n\x08\x63\x61tegory\x18\x06 \x01(\x0e\x32 .lilitong.venue.v1.VenueCategory\x12\x17\n\x0f\x66irst_inspector\x18\x07 \x01(\t\x12\x18\n\x10second_inspector\x18\x08 \x01(\t\x12\x30\n\x0cinspected_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brecorded_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11\x63hecklist_version\x18\x0b \x01(\r\x12\x0e\n\x06passed\x18\x0c \x01(\x08\x12,\n\x08\x66indings\x18\r \x03(\x0b\x32\x1a.lilitong.venue.v1.Finding\x12\x33\n\x08position\x18\x0e \x01(\x0b\x32!.lilitong.venue.v1.DevicePosition\x12\x12\n\nreinspects\x18\x0f \x01(\t\x12\x10\n\x08\x64rill_id\x18\x10 \x01(\t\x12\x16\n\x0emissing_photos\x18\x11 \x03(\x0c\"\xdd\x01\n\x18RecordInspectionResponse\x12\x31\n\ninspection\x18\x01 \x01(\x0b\x32\x1d.lilitong.venue.v1.Inspection\x12\x0c\n\x04step\x18\x02 \x01(\r\x12.\n\nrectify_by\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\x06papers\x18\x04 \x03(\x0b\x32\x1e.lilitong.venue.v1.IssuedPaper\x12 \n\x18proposed_suspension_days\x18\x05 \x01(\r\"i\n\x1d\x42\x61tchRecordInspectionsRequest\x12H\n\x08requests\x18\x01 \x03(\x0b\x32*.lilitong.venue.v1.RecordInspectionRequestB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x64\"\xef\x01\n\x1e\x42\x61tchRecordInspectionsResponse\x12I\n\x07results\x18\x01 \x03(\x0b\x32\x38.lilitong.venue.v1.BatchRecordInspectionsResponse.Result\x1a\x81\x01\n\x06Result\x12\x15\n\rinspection_id\x18\x01 \x01(\t\x12=\n\x08response\x18\x02 \x01(\x0b\x32+.lilitong.venue.v1.RecordInspectionResponse\x12!\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.Status\"7\n\x14GetInspectionRequest\x12\x1f\n\rinspection_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"J\n\x15GetInspectionResponse\x12\x31\n\ninspection\x18\x01 \x01(\x0b\x32\x1d.lilitong.venue.v1.Inspection\"\xee\x01\n\x16ListInspectionsRequest\x12\"\n\x04\x61rea\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^[0-9]{2,18}$\x12?\n\x07subject\x18\x02 \x01(\x0e\x32$.lilitong.venue.v1.InspectionSubjectB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1f\n\nsubject_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x13\n\x0b\x66\x61iled_only\x18\x04 \x01(\x08\x12\x1b\n\tpage_size\x18\x05 \x01(\rB\x08\xbaH\x05*\x03\x18\xc8\x01\x12\x1c\n\npage_token\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"f\n\x17ListInspectionsResponse\x12\x32\n\x0binspections\x18\x01 \x03(\x0b\x32\x1d.lilitong.venue.v1.Inspection\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"x\n\x1cUploadInspectionPhotoRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1f\n\rinspection_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x19\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x42\x0b\xbaH\x08z\x06\x10\x0c\x18\x80\xf9+\"G\n\x1dUploadInspectionPhotoResponse\x12\x0e\n\x06sha256\x18\x01 \x01(\x0c\x12\x16\n\x0emissing_photos\x18\x02 \x03(\x0c\"c\n\x19GetInspectionPhotoRequest\x12\x1f\n\rinspection_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12%\n\x06sha256\x18\x02 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\">\n\x1aGetInspectionPhotoResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x12\n\nmedia_type\x18\x02 \x01(\t*\xbf\x01\n\x11InspectionSubject\x12\"\n\x1eINSPECTION_SUBJECT_UNSPECIFIED\x10\x00\x12\x1c\n\x18INSPECTION_SUBJECT_VENUE\x10\x01\x12!\n\x1dINSPECTION_SUBJECT_CHECKPOINT\x10\x02\x12 \n\x1cINSPECTION_SUBJECT_COMMUNITY\x10\x03\x12#\n\x1fINSPECTION_SUBJECT_PUBLIC_PLACE\x10\x04*\x8a\x01\n\x0e\x46indingOutcome\x12\x1f\n\x1b\x46INDING_OUTCOME_UNSPECIFIED\x10\x00\x12\x17\n\x13\x46INDING_OUTCOME_MET\x10\x01\x12\x1a\n\x16\x46INDING_OUTCOME_FAILED\x10\x02\x12\"\n\x1e\x46INDING_OUTCOME_NOT_APPLICABLE\x10\x03*\xea\x01\n\x0bLadderPaper\x12\x1c\n\x18LADDER_PAPER_UNSPECIFIED\x10\x00\x12 \n\x1cLADDER_PAPER_INSPECTION_FORM\x10\x01\x12%\n!LADDER_PAPER_RECTIFICATION_NOTICE\x10\x02\x12\x1c\n\x18LADDER_PAPER_YELLOW_CARD\x10\x03\x12\x19\n\x15LADDER_PAPER_RED_CARD\x10\x04\x12$\n LADDER_PAPER_SUSPENSION_DECISION\x10\x05\x12\x15\n\x11LADDER_PAPER_SEAL\x10\x06\x32\x9d\x06\n\x11InspectionService\x12_\n\x0cGetChecklist\x12&.lilitong.venue.v1.GetChecklistRequest\x1a\'.lilitong.venue.v1.GetChecklistResponse\x12k\n\x10RecordInspection\x12*.lilitong.venue.v1.RecordInspectionRequest\x1a+.lilitong.venue.v1.RecordInspectionResponse\x12}\n\x16\x42\x61tchRecordInspections\x12\x30.lilitong.venue.v1.BatchRecordInspectionsRequest\x1a\x31.lilitong.venue.v1.BatchRecordInspectionsResponse\x12\x62\n\rGetInspection\x12\'.lilitong.venue.v1.GetInspectionRequest\x1a(.lilitong.venue.v1.GetInspectionResponse\x12h\n\x0fListInspections\x12).lilitong.venue.v1.ListInspectionsRequest\x1a*.lilitong.venue.v1.ListInspectionsResponse\x12z\n\x15UploadInspectionPhoto\x12/.lilitong.venue.v1.UploadInspectionPhotoRequest\x1a\x30.lilitong.venue.v1.UploadInspectionPhotoResponse\x12q\n\x12GetInspectionPhoto\x12,.lilitong.venue.v1.GetInspectionPhotoRequest\x1a-.lilitong.venue.v1.GetInspectionPhotoResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"lilitong/venue/v1/inspection.proto\x12\x11lilitong.venue.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x1dlilitong/venue/v1/venue.proto\"?\n\rChecklistItem\x12\x0c\n\x04item\x18\x01 \x01(\t\x12\x0f\n\x07text_zh\x18\x02 \x01(\t\x12\x0f\n\x07text_en\x18\x03 \x01(\t\"\xec\x01\n\tChecklist\x12\x35\n\x07subject\x18\x01 \x01(\x0e\x32$.lilitong.venue.v1.InspectionSubject\x12\x32\n\x08\x63\x61tegory\x18\x02 \x01(\x0e\x32 .lilitong.venue.v1.VenueCategory\x12\x0f\n\x07version\x18\x03 \x01(\r\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_from\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x05items\x18\x05 \x03(\x0b\x32 .lilitong.venue.v1.ChecklistItem\"\xb0\x01\n\x13GetChecklistRequest\x12?\n\x07subject\x18\x01 \x01(\x0e\x32$.lilitong.venue.v1.InspectionSubjectB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12<\n\x08\x63\x61tegory\x18\x02 \x01(\x0e\x32 .lilitong.venue.v1.VenueCategoryB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1a\n\x07version\x18\x03 \x01(\rB\t\xbaH\x06*\x04\x18\xc0\x84=\"G\n\x14GetChecklistResponse\x12/\n\tchecklist\x18\x01 \x01(\x0b\x32\x1c.lilitong.venue.v1.Checklist\"\xb2\x01\n\x07\x46inding\x12+\n\x04item\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[a-z][a-z0-9_]{1,39}$\x12>\n\x07outcome\x18\x02 \x01(\x0e\x32!.lilitong.venue.v1.FindingOutcomeB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x18\n\x06remark\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x12 \n\x06photos\x18\x04 \x03(\x0c\x42\x10\xbaH\r\x92\x01\n\x10\t\x18\x01\"\x04z\x02h \"\x8f\x01\n\x0e\x44\x65vicePosition\x12+\n\x0blatitude_e7\x18\x01 \x01(\x05\x42\x16\xbaH\x13\x1a\x11\x18\x80\xd2\x93\xad\x03(\x80\xae\xec\xd2\xfc\xff\xff\xff\xff\x01\x12,\n\x0clongitude_e7\x18\x02 \x01(\x05\x42\x16\xbaH\x13\x1a\x11\x18\x80\xa4\xa7\xda\x06(\x80\xdc\xd8\xa5\xf9\xff\xff\xff\xff\x01\x12\"\n\x0f\x61\x63\x63uracy_metres\x18\x03 \x01(\rB\t\xbaH\x06*\x04\x18\xa0\x8d\x06\"\xea\x04\n\x17RecordInspectionRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1f\n\rinspection_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x41\n\x07subject\x18\x03 \x01(\x0e\x32$.lilitong.venue.v1.InspectionSubjectB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x1f\n\nsubject_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1e\n\x0csubject_name\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12%\n\x04\x61rea\x18\x06 \x01(\tB\x17\xbaH\x14r\x12\x32\x10^([0-9]{9,18})?$\x12\"\n\x0f\x66irst_inspector\x18\x07 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12#\n\x10second_inspector\x18\x08 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x38\n\x0cinspected_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12&\n\x11\x63hecklist_version\x18\n \x01(\rB\x0b\xbaH\x08*\x06\x18\xc0\x84=(\x01\x12\x38\n\x08\x66indings\x18\x0b \x03(\x0b\x32\x1a.lilitong.venue.v1.FindingB\n\xbaH\x07\x92\x01\x04\x08\x01\x10<\x12\x33\n\x08position\x18\x0c \x01(\x0b\x32!.lilitong.venue.v1.DevicePosition\x12\x1f\n\nreinspects\x18\r \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12*\n\x08\x64rill_id\x18\x0e \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{0,64}$\"a\n\x0bIssuedPaper\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12-\n\x05paper\x18\x02 \x01(\x0e\x32\x1e.lilitong.venue.v1.LadderPaper\x12\x0e\n\x06number\x18\x03 \x01(\t\"\xa8\x04\n\nInspection\x12\x15\n\rinspection_id\x18\x01 \x01(\t\x12\x35\n\x07subject\x18\x02 \x01(\x0e\x32$.lilitong.venue.v1.InspectionSubject\x12\x12\n\nsubject_id\x18\x03 \x01(\t\x12\x14\n\x0csubject_name\x18\x04 \x01(\t\x12\x0c\n\x04\x61rea\x18\x05 \x01(\t\x12\x32\n\x08\x63\x61tegory\x18\x06 \x01(\x0e\x32 .lilitong.venue.v1.VenueCategory\x12\x17\n\x0f\x66irst_inspector\x18\x07 \x01(\t\x12\x18\n\x10second_inspector\x18\x08 \x01(\t\x12\x30\n\x0cinspected_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brecorded_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11\x63hecklist_version\x18\x0b \x01(\r\x12\x0e\n\x06passed\x18\x0c \x01(\x08\x12,\n\x08\x66indings\x18\r \x03(\x0b\x32\x1a.lilitong.venue.v1.Finding\x12\x33\n\x08position\x18\x0e \x01(\x0b\x32!.lilitong.venue.v1.DevicePosition\x12\x12\n\nreinspects\x18\x0f \x01(\t\x12\x10\n\x08\x64rill_id\x18\x10 \x01(\t\x12\x16\n\x0emissing_photos\x18\x11 \x03(\x0c\"\xdd\x01\n\x18RecordInspectionResponse\x12\x31\n\ninspection\x18\x01 \x01(\x0b\x32\x1d.lilitong.venue.v1.Inspection\x12\x0c\n\x04step\x18\x02 \x01(\r\x12.\n\nrectify_by\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\x06papers\x18\x04 \x03(\x0b\x32\x1e.lilitong.venue.v1.IssuedPaper\x12 \n\x18proposed_suspension_days\x18\x05 \x01(\r\"i\n\x1d\x42\x61tchRecordInspectionsRequest\x12H\n\x08requests\x18\x01 \x03(\x0b\x32*.lilitong.venue.v1.RecordInspectionRequestB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x64\"\xef\x01\n\x1e\x42\x61tchRecordInspectionsResponse\x12I\n\x07results\x18\x01 \x03(\x0b\x32\x38.lilitong.venue.v1.BatchRecordInspectionsResponse.Result\x1a\x81\x01\n\x06Result\x12\x15\n\rinspection_id\x18\x01 \x01(\t\x12=\n\x08response\x18\x02 \x01(\x0b\x32+.lilitong.venue.v1.RecordInspectionResponse\x12!\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.Status\"7\n\x14GetInspectionRequest\x12\x1f\n\rinspection_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"J\n\x15GetInspectionResponse\x12\x31\n\ninspection\x18\x01 \x01(\x0b\x32\x1d.lilitong.venue.v1.Inspection\"\xee\x01\n\x16ListInspectionsRequest\x12\"\n\x04\x61rea\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^[0-9]{2,18}$\x12?\n\x07subject\x18\x02 \x01(\x0e\x32$.lilitong.venue.v1.InspectionSubjectB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1f\n\nsubject_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x13\n\x0b\x66\x61iled_only\x18\x04 \x01(\x08\x12\x1b\n\tpage_size\x18\x05 \x01(\rB\x08\xbaH\x05*\x03\x18\xc8\x01\x12\x1c\n\npage_token\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"f\n\x17ListInspectionsResponse\x12\x32\n\x0binspections\x18\x01 \x03(\x0b\x32\x1d.lilitong.venue.v1.Inspection\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"x\n\x1cUploadInspectionPhotoRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1f\n\rinspection_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x19\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x42\x0b\xbaH\x08z\x06\x10\x0c\x18\x80\xf9+\"G\n\x1dUploadInspectionPhotoResponse\x12\x0e\n\x06sha256\x18\x01 \x01(\x0c\x12\x16\n\x0emissing_photos\x18\x02 \x03(\x0c\"c\n\x19GetInspectionPhotoRequest\x12\x1f\n\rinspection_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12%\n\x06sha256\x18\x02 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\">\n\x1aGetInspectionPhotoResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x12\n\nmedia_type\x18\x02 \x01(\t*\xbf\x01\n\x11InspectionSubject\x12\"\n\x1eINSPECTION_SUBJECT_UNSPECIFIED\x10\x00\x12\x1c\n\x18INSPECTION_SUBJECT_VENUE\x10\x01\x12!\n\x1dINSPECTION_SUBJECT_CHECKPOINT\x10\x02\x12 \n\x1cINSPECTION_SUBJECT_COMMUNITY\x10\x03\x12#\n\x1fINSPECTION_SUBJECT_PUBLIC_PLACE\x10\x04*\x8a\x01\n\x0e\x46indingOutcome\x12\x1f\n\x1b\x46INDING_OUTCOME_UNSPECIFIED\x10\x00\x12\x17\n\x13\x46INDING_OUTCOME_MET\x10\x01\x12\x1a\n\x16\x46INDING_OUTCOME_FAILED\x10\x02\x12\"\n\x1e\x46INDING_OUTCOME_NOT_APPLICABLE\x10\x03*\xea\x01\n\x0bLadderPaper\x12\x1c\n\x18LADDER_PAPER_UNSPECIFIED\x10\x00\x12 \n\x1cLADDER_PAPER_INSPECTION_FORM\x10\x01\x12%\n!LADDER_PAPER_RECTIFICATION_NOTICE\x10\x02\x12\x1c\n\x18LADDER_PAPER_YELLOW_CARD\x10\x03\x12\x19\n\x15LADDER_PAPER_RED_CARD\x10\x04\x12$\n LADDER_PAPER_SUSPENSION_DECISION\x10\x05\x12\x15\n\x11LADDER_PAPER_SEAL\x10\x06\x32\x9d\x06\n\x11InspectionService\x12_\n\x0cGetChecklist\x12&.lilitong.venue.v1.GetChecklistRequest\x1a\'.lilitong.venue.v1.GetChecklistResponse\x12k\n\x10RecordInspection\x12*.lilitong.venue.v1.RecordInspectionRequest\x1a+.lilitong.venue.v1.RecordInspectionResponse\x12}\n\x16\x42\x61tchRecordInspections\x12\x30.lilitong.venue.v1.BatchRecordInspectionsRequest\x1a\x31.lilitong.venue.v1.BatchRecordInspectionsResponse\x12\x62\n\rGetInspection\x12\'.lilitong.venue.v1.GetInspectionRequest\x1a(.lilitong.venue.v1.GetInspectionResponse\x12h\n\x0fListInspections\x12).lilitong.venue.v1.ListInspectionsRequest\x1a*.lilitong.venue.v1.ListInspectionsResponse\x12z\n\x15UploadInspectionPhoto\x12/.lilitong.venue.v1.UploadInspectionPhotoRequest\x1a\x30.lilitong.venue.v1.UploadInspectionPhotoResponse\x12q\n\x12GetInspectionPhoto\x12,.lilitong.venue.v1.GetInspectionPhotoRequest\x1a-.lilitong.venue.v1.GetInspectionPhotoResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,7 +36,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'lilitong.venue.v1.inspectio
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_GETCHECKLISTREQUEST'].fields_by_name['subject']._loaded_options = None
-  _globals['_GETCHECKLISTREQUEST'].fields_by_name['subject']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
+  _globals['_GETCHECKLISTREQUEST'].fields_by_name['subject']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_GETCHECKLISTREQUEST'].fields_by_name['category']._loaded_options = None
   _globals['_GETCHECKLISTREQUEST'].fields_by_name['category']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_GETCHECKLISTREQUEST'].fields_by_name['version']._loaded_options = None
@@ -49,12 +49,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FINDING'].fields_by_name['remark']._serialized_options = b'\272H\005r\003\030\364\003'
   _globals['_FINDING'].fields_by_name['photos']._loaded_options = None
   _globals['_FINDING'].fields_by_name['photos']._serialized_options = b'\272H\r\222\001\n\020\t\030\001\"\004z\002h '
-  _globals['_DEVICEPOSITION'].fields_by_name['latitude']._loaded_options = None
-  _globals['_DEVICEPOSITION'].fields_by_name['latitude']._serialized_options = b'\272H\024\022\022\031\000\000\000\000\000\200V@)\000\000\000\000\000\200V\300'
-  _globals['_DEVICEPOSITION'].fields_by_name['longitude']._loaded_options = None
-  _globals['_DEVICEPOSITION'].fields_by_name['longitude']._serialized_options = b'\272H\024\022\022\031\000\000\000\000\000\200f@)\000\000\000\000\000\200f\300'
-  _globals['_DEVICEPOSITION'].fields_by_name['accuracy']._loaded_options = None
-  _globals['_DEVICEPOSITION'].fields_by_name['accuracy']._serialized_options = b'\272H\024\022\022\031\000\000\000\000\000j\370@)\000\000\000\000\000\000\000\000'
+  _globals['_DEVICEPOSITION'].fields_by_name['latitude_e7']._loaded_options = None
+  _globals['_DEVICEPOSITION'].fields_by_name['latitude_e7']._serialized_options = b'\272H\023\032\021\030\200\322\223\255\003(\200\256\354\322\374\377\377\377\377\001'
+  _globals['_DEVICEPOSITION'].fields_by_name['longitude_e7']._loaded_options = None
+  _globals['_DEVICEPOSITION'].fields_by_name['longitude_e7']._serialized_options = b'\272H\023\032\021\030\200\244\247\332\006(\200\334\330\245\371\377\377\377\377\001'
+  _globals['_DEVICEPOSITION'].fields_by_name['accuracy_metres']._loaded_options = None
+  _globals['_DEVICEPOSITION'].fields_by_name['accuracy_metres']._serialized_options = b'\272H\006*\004\030\240\215\006'
   _globals['_RECORDINSPECTIONREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_RECORDINSPECTIONREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_RECORDINSPECTIONREQUEST'].fields_by_name['inspection_id']._loaded_options = None
@@ -105,54 +105,54 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETINSPECTIONPHOTOREQUEST'].fields_by_name['inspection_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_GETINSPECTIONPHOTOREQUEST'].fields_by_name['sha256']._loaded_options = None
   _globals['_GETINSPECTIONPHOTOREQUEST'].fields_by_name['sha256']._serialized_options = b'\272H\022r\0202\016^[0-9a-f]{64}$'
-  _globals['_INSPECTIONSUBJECT']._serialized_start=3750
-  _globals['_INSPECTIONSUBJECT']._serialized_end=3941
-  _globals['_FINDINGOUTCOME']._serialized_start=3944
-  _globals['_FINDINGOUTCOME']._serialized_end=4082
-  _globals['_LADDERPAPER']._serialized_start=4085
-  _globals['_LADDERPAPER']._serialized_end=4319
+  _globals['_INSPECTIONSUBJECT']._serialized_start=3745
+  _globals['_INSPECTIONSUBJECT']._serialized_end=3936
+  _globals['_FINDINGOUTCOME']._serialized_start=3939
+  _globals['_FINDINGOUTCOME']._serialized_end=4077
+  _globals['_LADDERPAPER']._serialized_start=4080
+  _globals['_LADDERPAPER']._serialized_end=4314
   _globals['_CHECKLISTITEM']._serialized_start=175
   _globals['_CHECKLISTITEM']._serialized_end=238
   _globals['_CHECKLIST']._serialized_start=241
   _globals['_CHECKLIST']._serialized_end=477
   _globals['_GETCHECKLISTREQUEST']._serialized_start=480
-  _globals['_GETCHECKLISTREQUEST']._serialized_end=658
-  _globals['_GETCHECKLISTRESPONSE']._serialized_start=660
-  _globals['_GETCHECKLISTRESPONSE']._serialized_end=731
-  _globals['_FINDING']._serialized_start=734
-  _globals['_FINDING']._serialized_end=912
-  _globals['_DEVICEPOSITION']._serialized_start=915
-  _globals['_DEVICEPOSITION']._serialized_end=1061
-  _globals['_RECORDINSPECTIONREQUEST']._serialized_start=1064
-  _globals['_RECORDINSPECTIONREQUEST']._serialized_end=1682
-  _globals['_ISSUEDPAPER']._serialized_start=1684
-  _globals['_ISSUEDPAPER']._serialized_end=1781
-  _globals['_INSPECTION']._serialized_start=1784
-  _globals['_INSPECTION']._serialized_end=2336
-  _globals['_RECORDINSPECTIONRESPONSE']._serialized_start=2339
-  _globals['_RECORDINSPECTIONRESPONSE']._serialized_end=2560
-  _globals['_BATCHRECORDINSPECTIONSREQUEST']._serialized_start=2562
-  _globals['_BATCHRECORDINSPECTIONSREQUEST']._serialized_end=2667
-  _globals['_BATCHRECORDINSPECTIONSRESPONSE']._serialized_start=2670
-  _globals['_BATCHRECORDINSPECTIONSRESPONSE']._serialized_end=2909
-  _globals['_BATCHRECORDINSPECTIONSRESPONSE_RESULT']._serialized_start=2780
-  _globals['_BATCHRECORDINSPECTIONSRESPONSE_RESULT']._serialized_end=2909
-  _globals['_GETINSPECTIONREQUEST']._serialized_start=2911
-  _globals['_GETINSPECTIONREQUEST']._serialized_end=2966
-  _globals['_GETINSPECTIONRESPONSE']._serialized_start=2968
-  _globals['_GETINSPECTIONRESPONSE']._serialized_end=3042
-  _globals['_LISTINSPECTIONSREQUEST']._serialized_start=3045
-  _globals['_LISTINSPECTIONSREQUEST']._serialized_end=3283
-  _globals['_LISTINSPECTIONSRESPONSE']._serialized_start=3285
-  _globals['_LISTINSPECTIONSRESPONSE']._serialized_end=3387
-  _globals['_UPLOADINSPECTIONPHOTOREQUEST']._serialized_start=3389
-  _globals['_UPLOADINSPECTIONPHOTOREQUEST']._serialized_end=3509
-  _globals['_UPLOADINSPECTIONPHOTORESPONSE']._serialized_start=3511
-  _globals['_UPLOADINSPECTIONPHOTORESPONSE']._serialized_end=3582
-  _globals['_GETINSPECTIONPHOTOREQUEST']._serialized_start=3584
-  _globals['_GETINSPECTIONPHOTOREQUEST']._serialized_end=3683
-  _globals['_GETINSPECTIONPHOTORESPONSE']._serialized_start=3685
-  _globals['_GETINSPECTIONPHOTORESPONSE']._serialized_end=3747
-  _globals['_INSPECTIONSERVICE']._serialized_start=4322
-  _globals['_INSPECTIONSERVICE']._serialized_end=5119
+  _globals['_GETCHECKLISTREQUEST']._serialized_end=656
+  _globals['_GETCHECKLISTRESPONSE']._serialized_start=658
+  _globals['_GETCHECKLISTRESPONSE']._serialized_end=729
+  _globals['_FINDING']._serialized_start=732
+  _globals['_FINDING']._serialized_end=910
+  _globals['_DEVICEPOSITION']._serialized_start=913
+  _globals['_DEVICEPOSITION']._serialized_end=1056
+  _globals['_RECORDINSPECTIONREQUEST']._serialized_start=1059
+  _globals['_RECORDINSPECTIONREQUEST']._serialized_end=1677
+  _globals['_ISSUEDPAPER']._serialized_start=1679
+  _globals['_ISSUEDPAPER']._serialized_end=1776
+  _globals['_INSPECTION']._serialized_start=1779
+  _globals['_INSPECTION']._serialized_end=2331
+  _globals['_RECORDINSPECTIONRESPONSE']._serialized_start=2334
+  _globals['_RECORDINSPECTIONRESPONSE']._serialized_end=2555
+  _globals['_BATCHRECORDINSPECTIONSREQUEST']._serialized_start=2557
+  _globals['_BATCHRECORDINSPECTIONSREQUEST']._serialized_end=2662
+  _globals['_BATCHRECORDINSPECTIONSRESPONSE']._serialized_start=2665
+  _globals['_BATCHRECORDINSPECTIONSRESPONSE']._serialized_end=2904
+  _globals['_BATCHRECORDINSPECTIONSRESPONSE_RESULT']._serialized_start=2775
+  _globals['_BATCHRECORDINSPECTIONSRESPONSE_RESULT']._serialized_end=2904
+  _globals['_GETINSPECTIONREQUEST']._serialized_start=2906
+  _globals['_GETINSPECTIONREQUEST']._serialized_end=2961
+  _globals['_GETINSPECTIONRESPONSE']._serialized_start=2963
+  _globals['_GETINSPECTIONRESPONSE']._serialized_end=3037
+  _globals['_LISTINSPECTIONSREQUEST']._serialized_start=3040
+  _globals['_LISTINSPECTIONSREQUEST']._serialized_end=3278
+  _globals['_LISTINSPECTIONSRESPONSE']._serialized_start=3280
+  _globals['_LISTINSPECTIONSRESPONSE']._serialized_end=3382
+  _globals['_UPLOADINSPECTIONPHOTOREQUEST']._serialized_start=3384
+  _globals['_UPLOADINSPECTIONPHOTOREQUEST']._serialized_end=3504
+  _globals['_UPLOADINSPECTIONPHOTORESPONSE']._serialized_start=3506
+  _globals['_UPLOADINSPECTIONPHOTORESPONSE']._serialized_end=3577
+  _globals['_GETINSPECTIONPHOTOREQUEST']._serialized_start=3579
+  _globals['_GETINSPECTIONPHOTOREQUEST']._serialized_end=3678
+  _globals['_GETINSPECTIONPHOTORESPONSE']._serialized_start=3680
+  _globals['_GETINSPECTIONPHOTORESPONSE']._serialized_end=3742
+  _globals['_INSPECTIONSERVICE']._serialized_start=4317
+  _globals['_INSPECTIONSERVICE']._serialized_end=5114
 # @@protoc_insertion_point(module_scope)

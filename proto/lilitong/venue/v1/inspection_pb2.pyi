@@ -164,6 +164,7 @@ class GetChecklistRequest(_message.Message):
     CATEGORY_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     subject: Global___InspectionSubject.ValueType
+    """Unspecified: a venue."""
     category: _venue_pb2.VenueCategory.ValueType
     version: _builtins.int
     """0: the one in force."""
@@ -236,26 +237,26 @@ Global___Finding: _TypeAlias = Finding  # noqa: Y015
 
 @_typing.final
 class DevicePosition(_message.Message):
-    """Where the device was (WGS 84), in degrees and metres."""
+    """Where the device was (WGS 84): ten-millionths of a degree, and metres."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    LATITUDE_FIELD_NUMBER: _builtins.int
-    LONGITUDE_FIELD_NUMBER: _builtins.int
-    ACCURACY_FIELD_NUMBER: _builtins.int
-    latitude: _builtins.float
-    longitude: _builtins.float
-    accuracy: _builtins.float
+    LATITUDE_E7_FIELD_NUMBER: _builtins.int
+    LONGITUDE_E7_FIELD_NUMBER: _builtins.int
+    ACCURACY_METRES_FIELD_NUMBER: _builtins.int
+    latitude_e7: _builtins.int
+    longitude_e7: _builtins.int
+    accuracy_metres: _builtins.int
     def __init__(
         self,
         *,
-        latitude: _builtins.float = ...,
-        longitude: _builtins.float = ...,
-        accuracy: _builtins.float = ...,
+        latitude_e7: _builtins.int = ...,
+        longitude_e7: _builtins.int = ...,
+        accuracy_metres: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "latitude", b"latitude", "longitude", b"longitude"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy_metres", b"accuracy_metres", "latitude_e7", b"latitude_e7", "longitude_e7", b"longitude_e7"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -125,7 +125,9 @@ class Schemas:
 def is_required(field: Field) -> bool:
     """Whether leaving a field of a request out breaks the contract: its zero value does, or it is said so."""
     rules = rules_of(field)
-    if field.containing_oneof is not None:
+    if (
+        field.containing_oneof is not None or rules.ignore
+    ):  # a rule that is waived for the zero value allows leaving it out
         return False
     if field.is_repeated:
         return bool(rules.repeated.min_items)

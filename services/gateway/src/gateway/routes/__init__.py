@@ -6,7 +6,9 @@ from gateway.routes import (
     check_ins,
     checkpoints,
     drills,
+    enforcement,
     households,
+    inspections,
     interviews,
     passes,
     policies,
@@ -24,5 +26,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *restrictions.OPERATIONS,
     *drills.OPERATIONS,
     *venues.OPERATIONS,
+    *inspections.OPERATIONS,
+    *enforcement.OPERATIONS,
     *checkpoints.OPERATIONS,
 )

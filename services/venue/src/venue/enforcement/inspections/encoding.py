@@ -47,7 +47,11 @@ def encode_inspection(inspection: Inspection, missing: Sequence[bytes] = (), *, 
             )
             for each in inspection.findings
         ],
-        position=pb.DevicePosition(latitude=position.latitude, longitude=position.longitude, accuracy=position.accuracy)
+        position=pb.DevicePosition(
+            latitude_e7=position.latitude_e7,
+            longitude_e7=position.longitude_e7,
+            accuracy_metres=position.accuracy_metres,
+        )
         if position
         else None,
         reinspects=str(inspection.reinspects) if inspection.reinspects else "",

@@ -68,11 +68,11 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """WGS 84, in degrees; accuracy in metres."""
+    """WGS 84, in ten-millionths of a degree, and metres."""
 
-    latitude: float
-    longitude: float
-    accuracy: float
+    latitude_e7: int
+    longitude_e7: int
+    accuracy_metres: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,17 @@ class Recording:
         self._clock, self._issue, self._tell = clock, issue, tell
 
     async def place(self, conn: Connection, draft: Draft) -> Place:
-        """Where it was, if the caller may inspect there. Raises NOT_FOUND / VENUE_UNKNOWN and DENIED / OUT_OF_AREA."""
+        """Where it was, if the caller may inspect there and did. Raises NOT_FOUND / VENUE_UNKNOWN and DENIED / OUT_OF_AREA or
+        NOT_YOUR_INSPECTION.
+        """
+        place = await self._place(conn, draft)
+        if draft.recorded_by not in draft.inspectors:
+            raise DomainError(
+                Kind.DENIED, "NOT_YOUR_INSPECTION", "An inspection is uploaded by one of its two inspectors."
+            )
+        return place
+
+    async def _place(self, conn: Connection, draft: Draft) -> Place:
         if draft.subject is not Subject.VENUE:
             require_area(draft.area)
             return Place(None, draft.subject_name, draft.area, 0, draft.drill_id)

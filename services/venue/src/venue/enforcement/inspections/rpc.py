@@ -27,6 +27,7 @@ from venue.register import store as register_store
 _PAGE = 100
 _READERS = {"inspector", "enforcement_lead", "venue_officer", "venue_operator", "command", "auditor"}
 _OTHERS = _READERS - {"venue_operator"}
+_NEVER_ENTERED = {Kind.NOT_FOUND, Kind.DENIED, Kind.INVALID}
 
 
 class InspectionServicer(InspectionServiceServicer):
@@ -43,7 +44,11 @@ class InspectionServicer(InspectionServiceServicer):
     async def GetChecklist(self, request: pb.GetChecklistRequest, _: Any) -> pb.GetChecklistResponse:
         async with self._pool.acquire() as conn:
             found = await store.checklist(
-                conn, Subject(request.subject), request.category, request.version or None, self._clock.now()
+                conn,
+                Subject(request.subject or Subject.VENUE),
+                request.category,
+                request.version or None,
+                self._clock.now(),
             )
         if found is None:
             raise DomainError(Kind.NOT_FOUND, "CHECKLIST_UNKNOWN", "There is no such checklist.")
@@ -59,18 +64,22 @@ class InspectionServicer(InspectionServiceServicer):
     async def BatchRecordInspections(
         self, request: pb.BatchRecordInspectionsRequest, _: Any
     ) -> pb.BatchRecordInspectionsResponse:
-        answer = pb.BatchRecordInspectionsResponse()
+        answer, refused = pb.BatchRecordInspectionsResponse(), []
         for each in request.requests:
             result = answer.results.add(inspection_id=each.inspection_id)
             try:
                 result.response.CopyFrom(await self._record(each))
             except DomainError as error:
                 result.error.CopyFrom(to_proto(error))
+                refused.append(error)
             except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
                 known = store_error(error)
                 if known is None:
                     raise
                 result.error.CopyFrom(to_proto(known))
+        if len(refused) == len(request.requests) and {error.kind for error in refused} <= _NEVER_ENTERED:
+            # Nothing in the batch was the caller's to record: it is refused as a whole, as a single call would be.
+            raise refused[0]
         self._told()
         return answer
 

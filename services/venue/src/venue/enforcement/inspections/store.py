@@ -22,7 +22,7 @@ from venue.enforcement.inspections.model import (
 _INSPECTION: Final = """
     SELECT i.inspection_id, i.subject, coalesce(i.venue_id, i.post_id) AS subject_id, i.subject_name, i.area, i.category,
            i.checklist_version, i.outcomes, i.first_inspector, i.second_inspector, i.recorded_by, i.inspected_at, i.recorded_at,
-           i.latitude, i.longitude, i.accuracy, i.reinspects, i.drill_id, i.digest
+           i.latitude_e7, i.longitude_e7, i.accuracy_metres, i.reinspects, i.drill_id, i.digest
     FROM inspections i
 """
 
@@ -63,7 +63,7 @@ async def insert(conn: Connection, inspection: Inspection) -> None:
         """
         INSERT INTO inspections (inspection_id, subject, venue_id, post_id, subject_name, area, category, checklist_version,
                                  outcomes, passed, first_inspector, second_inspector, recorded_by, inspected_at, recorded_at,
-                                 latitude, longitude, accuracy, reinspects, drill_id, digest)
+                                 latitude_e7, longitude_e7, accuracy_metres, reinspects, drill_id, digest)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::smallint[], $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
         """,
         inspection.inspection_id,
@@ -81,9 +81,9 @@ async def insert(conn: Connection, inspection: Inspection) -> None:
         inspection.recorded_by,
         inspection.inspected_at,
         inspection.recorded_at,
-        position.latitude if position else None,
-        position.longitude if position else None,
-        position.accuracy if position else None,
+        position.latitude_e7 if position else None,
+        position.longitude_e7 if position else None,
+        position.accuracy_metres if position else None,
         inspection.reinspects,
         inspection.drill_id,
         inspection.digest,
@@ -185,7 +185,11 @@ def _inspection(row: Record, items: Sequence[str], told: Iterable[Record]) -> In
         Finding(item, Outcome(outcome), *more.get(item, ("", ())))
         for item, outcome in zip(items, row["outcomes"], strict=True)
     )
-    position = None if row["latitude"] is None else Position(row["latitude"], row["longitude"], row["accuracy"])
+    position = (
+        None
+        if row["latitude_e7"] is None
+        else Position(row["latitude_e7"], row["longitude_e7"], row["accuracy_metres"])
+    )
     return Inspection(
         inspection_id=row["inspection_id"],
         subject=Subject(row["subject"]),

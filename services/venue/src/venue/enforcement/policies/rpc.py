@@ -17,7 +17,7 @@ from lilitong.venue.v1 import enforcement_pb2 as pb
 from venue.enforcement.policies import store
 from venue.enforcement.policies.model import APPROVALS_NEEDED, Paper, Policy, Rules, Step, in_force, trouble
 
-_READERS = {"enforcement_lead", "inspector", "venue_officer", "venue_operator", "command", "auditor"}
+_READERS = {"enforcement_lead", "inspector", "venue_officer", "command", "auditor"}
 
 
 class PolicyMethods:
