@@ -24,13 +24,15 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from lilitong.venue.v1 import document_pb2 as lilitong_dot_venue_dot_v1_dot_document__pb2
 from lilitong.venue.v1 import enforcement_pb2 as lilitong_dot_venue_dot_v1_dot_enforcement__pb2
 from lilitong.venue.v1 import inspection_pb2 as lilitong_dot_venue_dot_v1_dot_inspection__pb2
+from lilitong.venue.v1 import obligation_pb2 as lilitong_dot_venue_dot_v1_dot_obligation__pb2
 from lilitong.venue.v1 import venue_pb2 as lilitong_dot_venue_dot_v1_dot_venue__pb2
 from lilitong.venue.v1 import visit_pb2 as lilitong_dot_venue_dot_v1_dot_visit__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1elilitong/venue/v1/events.proto\x12\x11lilitong.venue.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#lilitong/venue/v1/enforcement.proto\x1a\"lilitong/venue/v1/inspection.proto\x1a\x1dlilitong/venue/v1/venue.proto\x1a\x1dlilitong/venue/v1/visit.proto\"\xd6\x01\n\rExposureFound\x12\x1a\n\tsearch_id\x18\x01 \x01(\x0c\x42\x07\xbaH\x04z\x02h\x10\x12\x0c\n\x04part\x18\x02 \x01(\r\x12\r\n\x05parts\x18\x03 \x01(\r\x12\x37\n\x04hits\x18\x04 \x03(\x0b\x32\x1e.lilitong.venue.v1.ExposureHitB\t\xbaH\x06\x92\x01\x03\x10\xf4\x03\x12\x38\n\x05zones\x18\x05 \x03(\x0b\x32\x1e.lilitong.venue.v1.ZoneContextB\t\xbaH\x06\x92\x01\x03\x10\xf4\x03\x12\x19\n\x08\x64rill_id\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18@\"\xba\x02\n\x0b\x45xposureHit\x12\x14\n\x03\x64\x61y\x18\x01 \x01(\rB\x07\xbaH\x04*\x02 \x00\x12\x14\n\x03tag\x18\x02 \x01(\x0c\x42\x07\xbaH\x04z\x02h\x10\x12\x15\n\x04zone\x18\x03 \x01(\rB\x07\xbaH\x04*\x02 \x00\x12\x39\n\roverlap_start\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12\x37\n\x0boverlap_end\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12/\n\x05grade\x18\x06 \x01(\x0e\x32 .lilitong.venue.v1.PresenceGrade\x12\x35\n\x0bindex_grade\x18\x07 \x01(\x0e\x32 .lilitong.venue.v1.PresenceGrade\x12\x0c\n\x04late\x18\x08 \x01(\x08\"\x8c\x01\n\x0bZoneContext\x12\x15\n\x04zone\x18\x01 \x01(\rB\x07\xbaH\x04*\x02 \x00\x12\x12\n\nvenue_name\x18\x02 \x01(\t\x12\x32\n\x08\x63\x61tegory\x18\x03 \x01(\x0e\x32 .lilitong.venue.v1.VenueCategory\x12\x0c\n\x04\x61rea\x18\x04 \x01(\t\x12\x10\n\x08visitors\x18\x05 \x01(\r\"B\n\x0fVenueRegistered\x12/\n\x05venue\x18\x01 \x01(\x0b\x32\x18.lilitong.venue.v1.VenueB\x06\xbaH\x03\xc8\x01\x01\"P\n\x10VenueCodeChanged\x12\x15\n\x04zone\x18\x01 \x01(\rB\x07\xbaH\x04*\x02 \x00\x12\x14\n\x0c\x63ode_version\x18\x02 \x01(\r\x12\x0f\n\x07revoked\x18\x03 \x01(\x08\"\xa0\x01\n\x12InspectionRecorded\x12\x39\n\ninspection\x18\x01 \x01(\x0b\x32\x1d.lilitong.venue.v1.InspectionB\x06\xbaH\x03\xc8\x01\x01\x12\x0c\n\x04step\x18\x02 \x01(\r\x12\x11\n\tpolicy_id\x18\x03 \x01(\t\x12.\n\x06papers\x18\x04 \x03(\x0b\x32\x1e.lilitong.venue.v1.IssuedPaper\"p\n\x16RectificationSubmitted\x12\x10\n\x08venue_id\x18\x01 \x01(\t\x12\x12\n\nmeasure_id\x18\x02 \x01(\t\x12\x30\n\x0csubmitted_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"`\n\x11SuspensionDecided\x12\x10\n\x08venue_id\x18\x01 \x01(\t\x12\x39\n\nsuspension\x18\x02 \x01(\x0b\x32\x1d.lilitong.venue.v1.SuspensionB\x06\xbaH\x03\xc8\x01\x01\"h\n\x0fSuspensionEnded\x12\x10\n\x08venue_id\x18\x01 \x01(\t\x12\x15\n\rsuspension_id\x18\x02 \x01(\t\x12,\n\x08\x65nded_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"e\n\x0eMeasuresLifted\x12\x10\n\x08venue_id\x18\x01 \x01(\t\x12\x12\n\nmeasure_id\x18\x02 \x01(\t\x12-\n\tlifted_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"T\n\rAppealChanged\x12\x10\n\x08venue_id\x18\x01 \x01(\t\x12\x31\n\x06\x61ppeal\x18\x02 \x01(\x0b\x32\x19.lilitong.venue.v1.AppealB\x06\xbaH\x03\xc8\x01\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1elilitong/venue/v1/events.proto\x12\x11lilitong.venue.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a lilitong/venue/v1/document.proto\x1a#lilitong/venue/v1/enforcement.proto\x1a\"lilitong/venue/v1/inspection.proto\x1a\"lilitong/venue/v1/obligation.proto\x1a\x1dlilitong/venue/v1/venue.proto\x1a\x1dlilitong/venue/v1/visit.proto\"\xd6\x01\n\rExposureFound\x12\x1a\n\tsearch_id\x18\x01 \x01(\x0c\x42\x07\xbaH\x04z\x02h\x10\x12\x0c\n\x04part\x18\x02 \x01(\r\x12\r\n\x05parts\x18\x03 \x01(\r\x12\x37\n\x04hits\x18\x04 \x03(\x0b\x32\x1e.lilitong.venue.v1.ExposureHitB\t\xbaH\x06\x92\x01\x03\x10\xf4\x03\x12\x38\n\x05zones\x18\x05 \x03(\x0b\x32\x1e.lilitong.venue.v1.ZoneContextB\t\xbaH\x06\x92\x01\x03\x10\xf4\x03\x12\x19\n\x08\x64rill_id\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18@\"\xba\x02\n\x0b\x45xposureHit\x12\x14\n\x03\x64\x61y\x18\x01 \x01(\rB\x07\xbaH\x04*\x02 \x00\x12\x14\n\x03tag\x18\x02 \x01(\x0c\x42\x07\xbaH\x04z\x02h\x10\x12\x15\n\x04zone\x18\x03 \x01(\rB\x07\xbaH\x04*\x02 \x00\x12\x39\n\roverlap_start\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12\x37\n\x0boverlap_end\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12/\n\x05grade\x18\x06 \x01(\x0e\x32 .lilitong.venue.v1.PresenceGrade\x12\x35\n\x0bindex_grade\x18\x07 \x01(\x0e\x32 .lilitong.venue.v1.PresenceGrade\x12\x0c\n\x04late\x18\x08 \x01(\x08\"\x8c\x01\n\x0bZoneContext\x12\x15\n\x04zone\x18\x01 \x01(\rB\x07\xbaH\x04*\x02 \x00\x12\x12\n\nvenue_name\x18\x02 \x01(\t\x12\x32\n\x08\x63\x61tegory\x18\x03 \x01(\x0e\x32 .lilitong.venue.v1.VenueCategory\x12\x0c\n\x04\x61rea\x18\x04 \x01(\t\x12\x10\n\x08visitors\x18\x05 \x01(\r\"B\n\x0fVenueRegistered\x12/\n\x05venue\x18\x01 \x01(\x0b\x32\x18.lilitong.venue.v1.VenueB\x06\xbaH\x03\xc8\x01\x01\"P\n\x10VenueCodeChanged\x12\x15\n\x04zone\x18\x01 \x01(\rB\x07\xbaH\x04*\x02 \x00\x12\x14\n\x0c\x63ode_version\x18\x02 \x01(\r\x12\x0f\n\x07revoked\x18\x03 \x01(\x08\"\xa0\x01\n\x12InspectionRecorded\x12\x39\n\ninspection\x18\x01 \x01(\x0b\x32\x1d.lilitong.venue.v1.InspectionB\x06\xbaH\x03\xc8\x01\x01\x12\x0c\n\x04step\x18\x02 \x01(\r\x12\x11\n\tpolicy_id\x18\x03 \x01(\t\x12.\n\x06papers\x18\x04 \x03(\x0b\x32\x1e.lilitong.venue.v1.IssuedPaper\"p\n\x16RectificationSubmitted\x12\x10\n\x08venue_id\x18\x01 \x01(\t\x12\x12\n\nmeasure_id\x18\x02 \x01(\t\x12\x30\n\x0csubmitted_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"`\n\x11SuspensionDecided\x12\x10\n\x08venue_id\x18\x01 \x01(\t\x12\x39\n\nsuspension\x18\x02 \x01(\x0b\x32\x1d.lilitong.venue.v1.SuspensionB\x06\xbaH\x03\xc8\x01\x01\"h\n\x0fSuspensionEnded\x12\x10\n\x08venue_id\x18\x01 \x01(\t\x12\x15\n\rsuspension_id\x18\x02 \x01(\t\x12,\n\x08\x65nded_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"e\n\x0eMeasuresLifted\x12\x10\n\x08venue_id\x18\x01 \x01(\t\x12\x12\n\nmeasure_id\x18\x02 \x01(\t\x12-\n\tlifted_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"T\n\rAppealChanged\x12\x10\n\x08venue_id\x18\x01 \x01(\t\x12\x31\n\x06\x61ppeal\x18\x02 \x01(\x0b\x32\x19.lilitong.venue.v1.AppealB\x06\xbaH\x03\xc8\x01\x01\"\xa5\x01\n\x0e\x44ocumentIssued\x12\x10\n\x08venue_id\x18\x01 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x02 \x01(\t\x12-\n\x04kind\x18\x03 \x01(\x0e\x32\x1f.lilitong.venue.v1.DocumentKind\x12\x0e\n\x06number\x18\x04 \x01(\t\x12-\n\tissued_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"`\n\x11ObligationChanged\x12\x10\n\x08venue_id\x18\x01 \x01(\t\x12\x39\n\nobligation\x18\x02 \x01(\x0b\x32\x1d.lilitong.venue.v1.ObligationB\x06\xbaH\x03\xc8\x01\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -67,26 +69,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SUSPENSIONDECIDED'].fields_by_name['suspension']._serialized_options = b'\272H\003\310\001\001'
   _globals['_APPEALCHANGED'].fields_by_name['appeal']._loaded_options = None
   _globals['_APPEALCHANGED'].fields_by_name['appeal']._serialized_options = b'\272H\003\310\001\001'
-  _globals['_EXPOSUREFOUND']._serialized_start=251
-  _globals['_EXPOSUREFOUND']._serialized_end=465
-  _globals['_EXPOSUREHIT']._serialized_start=468
-  _globals['_EXPOSUREHIT']._serialized_end=782
-  _globals['_ZONECONTEXT']._serialized_start=785
-  _globals['_ZONECONTEXT']._serialized_end=925
-  _globals['_VENUEREGISTERED']._serialized_start=927
-  _globals['_VENUEREGISTERED']._serialized_end=993
-  _globals['_VENUECODECHANGED']._serialized_start=995
-  _globals['_VENUECODECHANGED']._serialized_end=1075
-  _globals['_INSPECTIONRECORDED']._serialized_start=1078
-  _globals['_INSPECTIONRECORDED']._serialized_end=1238
-  _globals['_RECTIFICATIONSUBMITTED']._serialized_start=1240
-  _globals['_RECTIFICATIONSUBMITTED']._serialized_end=1352
-  _globals['_SUSPENSIONDECIDED']._serialized_start=1354
-  _globals['_SUSPENSIONDECIDED']._serialized_end=1450
-  _globals['_SUSPENSIONENDED']._serialized_start=1452
-  _globals['_SUSPENSIONENDED']._serialized_end=1556
-  _globals['_MEASURESLIFTED']._serialized_start=1558
-  _globals['_MEASURESLIFTED']._serialized_end=1659
-  _globals['_APPEALCHANGED']._serialized_start=1661
-  _globals['_APPEALCHANGED']._serialized_end=1745
+  _globals['_OBLIGATIONCHANGED'].fields_by_name['obligation']._loaded_options = None
+  _globals['_OBLIGATIONCHANGED'].fields_by_name['obligation']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_EXPOSUREFOUND']._serialized_start=321
+  _globals['_EXPOSUREFOUND']._serialized_end=535
+  _globals['_EXPOSUREHIT']._serialized_start=538
+  _globals['_EXPOSUREHIT']._serialized_end=852
+  _globals['_ZONECONTEXT']._serialized_start=855
+  _globals['_ZONECONTEXT']._serialized_end=995
+  _globals['_VENUEREGISTERED']._serialized_start=997
+  _globals['_VENUEREGISTERED']._serialized_end=1063
+  _globals['_VENUECODECHANGED']._serialized_start=1065
+  _globals['_VENUECODECHANGED']._serialized_end=1145
+  _globals['_INSPECTIONRECORDED']._serialized_start=1148
+  _globals['_INSPECTIONRECORDED']._serialized_end=1308
+  _globals['_RECTIFICATIONSUBMITTED']._serialized_start=1310
+  _globals['_RECTIFICATIONSUBMITTED']._serialized_end=1422
+  _globals['_SUSPENSIONDECIDED']._serialized_start=1424
+  _globals['_SUSPENSIONDECIDED']._serialized_end=1520
+  _globals['_SUSPENSIONENDED']._serialized_start=1522
+  _globals['_SUSPENSIONENDED']._serialized_end=1626
+  _globals['_MEASURESLIFTED']._serialized_start=1628
+  _globals['_MEASURESLIFTED']._serialized_end=1729
+  _globals['_APPEALCHANGED']._serialized_start=1731
+  _globals['_APPEALCHANGED']._serialized_end=1815
+  _globals['_DOCUMENTISSUED']._serialized_start=1818
+  _globals['_DOCUMENTISSUED']._serialized_end=1983
+  _globals['_OBLIGATIONCHANGED']._serialized_start=1985
+  _globals['_OBLIGATIONCHANGED']._serialized_end=2081
 # @@protoc_insertion_point(module_scope)

@@ -8,8 +8,10 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from lilitong.venue.v1 import document_pb2 as _document_pb2
 from lilitong.venue.v1 import enforcement_pb2 as _enforcement_pb2
 from lilitong.venue.v1 import inspection_pb2 as _inspection_pb2
+from lilitong.venue.v1 import obligation_pb2 as _obligation_pb2
 from lilitong.venue.v1 import venue_pb2 as _venue_pb2
 from lilitong.venue.v1 import visit_pb2 as _visit_pb2
 import builtins as _builtins
@@ -358,3 +360,62 @@ class AppealChanged(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AppealChanged: _TypeAlias = AppealChanged  # noqa: Y015
+
+@_typing.final
+class DocumentIssued(_message.Message):
+    """Subject lilitong.venue.document.v1.issued: of obligations and posters; papers of the ladder are told with their inspection or suspension."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VENUE_ID_FIELD_NUMBER: _builtins.int
+    DOCUMENT_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    ISSUED_AT_FIELD_NUMBER: _builtins.int
+    venue_id: _builtins.str
+    document_id: _builtins.str
+    kind: _document_pb2.DocumentKind.ValueType
+    number: _builtins.str
+    @_builtins.property
+    def issued_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        venue_id: _builtins.str = ...,
+        document_id: _builtins.str = ...,
+        kind: _document_pb2.DocumentKind.ValueType = ...,
+        number: _builtins.str = ...,
+        issued_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["issued_at", b"issued_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_id", b"document_id", "issued_at", b"issued_at", "kind", b"kind", "number", b"number", "venue_id", b"venue_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DocumentIssued: _TypeAlias = DocumentIssued  # noqa: Y015
+
+@_typing.final
+class ObligationChanged(_message.Message):
+    """Subjects lilitong.venue.obligation.v1.served and .acknowledged; the obligation says which it has become."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VENUE_ID_FIELD_NUMBER: _builtins.int
+    OBLIGATION_FIELD_NUMBER: _builtins.int
+    venue_id: _builtins.str
+    @_builtins.property
+    def obligation(self) -> _obligation_pb2.Obligation: ...
+    def __init__(
+        self,
+        *,
+        venue_id: _builtins.str = ...,
+        obligation: _obligation_pb2.Obligation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["obligation", b"obligation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["obligation", b"obligation", "venue_id", b"venue_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ObligationChanged: _TypeAlias = ObligationChanged  # noqa: Y015
