@@ -240,7 +240,8 @@ CREATE TABLE ladder_clocks (
     venue_id uuid NOT NULL,
     due_at timestamptz NOT NULL,
     CONSTRAINT ladder_clocks_pkey PRIMARY KEY (fact_id, kind),
-    CONSTRAINT ladder_clocks_kind_check CHECK (kind BETWEEN 1 AND 3)
+    CONSTRAINT ladder_clocks_kind_check CHECK (kind BETWEEN 1 AND 3),
+    CONSTRAINT ladder_clocks_fact_fkey FOREIGN KEY (fact_id) REFERENCES ladder_facts (fact_id)
 );
 CREATE INDEX ladder_clocks_due_idx ON ladder_clocks (due_at);
 
