@@ -33,14 +33,26 @@ from daysets.index import DaySetIndex
 from daysets.segment import Segment
 from daysets.trust_store import TrustStore
 from ledger.note import Signer
-from lilitong.venue.v1 import enforcement_pb2_grpc, inspection_pb2_grpc, venue_pb2_grpc, visit_pb2_grpc
+from lilitong.venue.v1 import (
+    document_pb2_grpc,
+    enforcement_pb2_grpc,
+    inspection_pb2_grpc,
+    obligation_pb2_grpc,
+    venue_pb2_grpc,
+    visit_pb2_grpc,
+)
 from passes.replay import ReplayGuard
 from passes.vault import DirectoryVault
 
 from venue.clients import quarantine
+from venue.documents.rendering import Renderer
+from venue.documents.rpc import DocumentServicer
+from venue.documents.standing import StandingOf
 from venue.enforcement import room as enforcement
 from venue.enforcement.inspections.photos import open_store
+from venue.enforcement.papers_standing import papers_standing
 from venue.issuers import Issuers
+from venue.obligations.rpc import ObligationServicer
 from venue.register.codes import VenueCodes
 from venue.register.rpc import VenueServicer
 from venue.register.zones import ZoneCache
@@ -138,8 +150,31 @@ async def build(settings: VenueSettings, clock: Clock, service: Service) -> None
     )
     server.add(enforcing.inspections, inspection_pb2_grpc.add_InspectionServiceServicer_to_server)
     server.add(enforcing.enforcement, enforcement_pb2_grpc.add_EnforcementServiceServicer_to_server)
+    _documents(settings, clock, service, server, pool, seal, relay)
     service.server(server)
     service.check("zones", lambda: zones.loaded)
+
+
+def _documents(
+    settings: VenueSettings,
+    clock: Clock,
+    service: Service,
+    server: Server,
+    pool: asyncpg.Pool,
+    seal: Callable[[], bytes],
+    relay: Relay,
+) -> None:
+    """Documents are kept as content and made into sheets when asked for; letters and notices are documents that are served."""
+    renderer = Renderer(settings.verification_url)
+    service.closer("renderer", renderer.close)
+    standing = StandingOf(papers_standing)
+    server.add(
+        DocumentServicer(pool, clock, renderer, standing, settings.poster_body, seal, relay.wake),
+        document_pb2_grpc.add_DocumentServiceServicer_to_server,
+    )
+    server.add(
+        ObligationServicer(pool, clock, seal, relay.wake), obligation_pb2_grpc.add_ObligationServiceServicer_to_server
+    )
 
 
 @dataclass(frozen=True, slots=True)
