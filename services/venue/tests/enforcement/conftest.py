@@ -208,7 +208,14 @@ class Street:
             self.later(hours=1)
         return answer.inspection.inspection_id, (await self.suspend(answer.inspection.inspection_id)).suspension
 
-    async def check_in(self, venue, name="wang", replica=None, **given):
+    async def agrees(self, venue, standing):
+        """What check-ins rest on says the same as the standing, and so does the list of what is open."""
+        assert self.house.zones.find(venue.zones[0].zone).suspended(self.now()) == standing.suspended
+        await self.room.clocks.tick()
+        heads = await self.house.rows("SELECT measure_id FROM ladder_heads WHERE venue_id = $1", venue.venue_id)
+        assert [str(head["measure_id"] or "") for head in heads] in ([], [standing.current_measure_id])
+
+    async def check_in(self, venue, name="wang", **given):
         """The answer at the venue's door."""
         return await self.house.check_in(self.house.scan(name, venue.zones[0].code, **given))
 

@@ -115,6 +115,8 @@ class Plain:
         wrong = self.wrong_case(case)
         if wrong:
             return wrong
+        if case.passed:
+            return "REINSPECTED_ALREADY"
         if case.rectified:
             return "ALREADY_RECTIFIED"
         case.rectified = True

@@ -409,3 +409,19 @@ async def test_policies_need_two_others_and_make_sense(street):
     # Before it was approved nobody was bound by it, whatever its date says.
     in_force.at.FromDatetime(street.now() - timedelta(seconds=1))
     assert await refused(street.call(street.lead, in_force)) == (Kind.NOT_FOUND, "NO_POLICY")
+
+
+async def test_nothing_is_left_to_rectify_where_the_shop_was_found_good_though_the_measure_looked_at_was_annulled(
+    street,
+):
+    await street.policies()
+    venue = await street.venue()
+    yellow = await failed(street, venue, 2)
+    red = await failed(street, venue, 1)
+    await street.rectify(red)
+    await street.passes(venue, red)
+    await street.decide((await street.appeal(red)).appeal_id, UPHELD)
+    standing = await street.standing(venue)
+    assert (standing.current_measure_id, standing.measures[1].state) == (yellow, 3)
+    assert await refused(street.rectify(yellow)) == (Kind.PRECONDITION, "REINSPECTED_ALREADY")
+    await street.lift(await street.propose_lift(yellow))

@@ -34,6 +34,10 @@ def known(standing: Standing, measure_id: UUID) -> Measure:
 
 def rectify(standing: Standing, measure_id: UUID) -> Measure:
     measure = current(standing, measure_id)
+    if (
+        measure.state is State.AWAITING_LIFT
+    ):  # so, too, when the re-inspection looked at a later measure that was annulled
+        raise LadderError("REINSPECTED_ALREADY", "The re-inspection has passed; there is nothing left to rectify.")
     if measure.state is not State.AWAITING_RECTIFICATION:
         raise LadderError("ALREADY_RECTIFIED", "The rectification of this measure was submitted before.")
     return measure
