@@ -262,7 +262,7 @@ class Plain:
         held = [FORM]
         suspended = any(span[0] <= self.now < span[1] for span in case.suspensions)
         for paper in case.papers:
-            if paper == NOTICE and not case.passed and not case.over:
+            if paper == NOTICE and not case.passed and case is self.current:
                 held.append(paper)
             if paper in (YELLOW, RED) and not case.cards_gone:
                 held.append(paper)

@@ -1,23 +1,26 @@
 """Whether each paper of a shop's way holds, at each moment of it."""
 
 from datetime import timedelta
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
-from venue.enforcement.ladder.in_force import Holds, holds
+from venue.documents import store
+from venue.documents.model import DocumentStanding
+from venue.enforcement.papers_standing import papers_standing
 
 from .conftest import DECISION, FORM, LIANHUACHI, NOTICE, RED, SEAL, YELLOW
 
 pytestmark = [pytest.mark.connected, pytest.mark.feature("V7"), pytest.mark.feature("V8")]
-IN_FORCE, ENDED, SUPERSEDED, ANNULLED, NOT_YET = (
-    Holds.IN_FORCE, Holds.ENDED, Holds.SUPERSEDED, Holds.ANNULLED, Holds.NOT_YET,
+IN_FORCE, ENDED, SUPERSEDED, ANNULLED = (
+    DocumentStanding.IN_FORCE, DocumentStanding.ENDED, DocumentStanding.SUPERSEDED, DocumentStanding.ANNULLED,
 )  # fmt: skip
 
 
 async def judged(street, papers, at=None):
     async with street.house.pool.acquire() as connection:
-        found = [(each.paper, await holds(connection, UUID(each.document_id), at or street.now())) for each in papers]
-    return dict(found)
+        documents = [await store.get(connection, UUID(each.document_id)) for each in papers]
+        found = await papers_standing(connection, documents, at or street.now())
+    return {each.paper: found[UUID(each.document_id)] for each in papers}
 
 
 async def test_papers_hold_until_what_they_ask_for_is_done_lifted_or_over(street):
@@ -36,7 +39,7 @@ async def test_papers_hold_until_what_they_ask_for_is_done_lifted_or_over(street
     decided = (await street.suspend(measure)).papers
     assert await judged(street, decided) == {DECISION: IN_FORCE, SEAL: IN_FORCE}
     longer = (await street.extend(await street.propose_extension(measure))).papers
-    assert await judged(street, longer) == {DECISION: NOT_YET}
+    assert await judged(street, longer) == {DECISION: IN_FORCE}
     street.later(days=3, hours=1)
     assert await judged(street, longer) == {DECISION: IN_FORCE}
     assert await judged(street, decided) == {DECISION: ENDED, SEAL: IN_FORCE}
@@ -47,7 +50,7 @@ async def test_papers_hold_until_what_they_ask_for_is_done_lifted_or_over(street
     assert await judged(street, [*decided, *longer]) == {DECISION: ENDED, SEAL: ENDED}
 
 
-async def test_an_upheld_appeal_takes_every_paper_out_of_force_and_other_documents_are_nobodys(street):
+async def test_an_upheld_appeal_takes_every_paper_out_of_force(street):
     await street.policies()
     venue = await street.venue(LIANHUACHI)
     answer = await street.fail(venue)
@@ -59,5 +62,3 @@ async def test_an_upheld_appeal_takes_every_paper_out_of_force_and_other_documen
         FORM: IN_FORCE,
         NOTICE: IN_FORCE,
     }
-    async with street.house.pool.acquire() as connection:
-        assert await holds(connection, uuid4(), street.now()) is None

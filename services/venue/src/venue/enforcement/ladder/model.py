@@ -225,7 +225,7 @@ def _suspension(failed: _Failed, decision: Suspended, lifts: Sequence[Lifted], a
 def _papers_in_force(
     failed: _Failed, terms: Terms, state: State, suspensions: Sequence[Suspension], at: datetime
 ) -> tuple[Paper, ...]:
-    """The form unless annulled, the notice until the re-inspection passes, cards until lifted or lapsed, seals meanwhile."""
+    """The form unless annulled, the notice until it passes or a later one asks, cards until lifted or lapsed, seals meanwhile."""
     if state is State.ANNULLED:
         return ()
     suspended = any(each.in_force for each in suspensions)
@@ -236,7 +236,7 @@ def _papers_in_force(
         elif paper in CARDS:
             holds = failed.lifted_at is None and not failed.lapsed(at)
         elif paper is Paper.RECTIFICATION_NOTICE:
-            holds = failed.passed_at is None and failed.lifted_at is None
+            holds = failed.passed_at is None and failed.lifted_at is None and state is not State.SUPERSEDED
         else:
             holds = True
         if holds:
