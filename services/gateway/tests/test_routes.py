@@ -14,6 +14,8 @@ FEATURES = {
     "households": "Q1", "passes": "Q2", "policies": "Q4", "cases": "Q5", "interviews": "Q6", "restrictions": "Q10",
     "drills": "X10", "inspections": "V6",
     "enforcement": "V7",
+    "documents": "V8",
+    "obligations": "V2",
     "venues": "V1", "check-ins": "V4", "checkpoints": "C1",
 }  # fmt: skip
 

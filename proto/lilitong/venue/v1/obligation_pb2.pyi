@@ -739,7 +739,7 @@ class ListMissingObligationsRequest(_message.Message):
     kind: Global___ObligationKind.ValueType
     """Unspecified: letter or notice."""
     stage: Global___ObligationStage.ValueType
-    """The stage they have not reached."""
+    """The stage they have not reached. Unspecified: served."""
     drill_id: _builtins.str
     page_size: _builtins.int
     """0: 100."""

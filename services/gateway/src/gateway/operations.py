@@ -97,7 +97,9 @@ class Operation:
     `verb` and `path` name it; parameters of the path are fields of the RPC's request. `rule` is mandatory: there is no
     route without one. `status` answers success. `location`: template of the Location header, filled from the
     request. `keyed`: an Idempotency-Key is required, and becomes the request's `request_id` where it has one.
-    `etag`: the answer carries one, and If-None-Match is honoured. `seconds`: deadline of the whole. `example`: values
+    `etag`: the answer carries one, and If-None-Match is honoured. `raw`: the answer's
+    `data` is a file of its `media_type`, and given as such to whoever accepts that type. `seconds`: deadline of the whole.
+    `example`: values
     that replace the generated ones in the documentation's example request.
     """
 
@@ -112,6 +114,7 @@ class Operation:
     location: str = ""
     keyed: bool = True
     etag: bool = False
+    raw: bool = False
     hot: bool = False
     batch: Batch | None = None
     seconds: float = 5.0

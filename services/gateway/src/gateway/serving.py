@@ -94,6 +94,9 @@ async def _answer(operation: Operation, parts: Parts, request: Request, headers:
 
 
 def _encode(operation: Operation, message: Message, reply: Message, headers: Headers) -> Response:
+    if operation.raw and _accepts(headers, getattr(reply, "media_type")):  # noqa: B009 - the type of a reply does not say it
+        extra = {"content-disposition": "inline", "cache-control": "private, no-cache"}
+        return Response(getattr(reply, "data"), operation.status, extra, getattr(reply, "media_type"))  # noqa: B009
     whole = getattr(reply, operation.unwrapped) if operation.unwrapped else reply
     body = orjson.dumps(codec.encode(whole))
     response = Response(body, operation.status, None, _JSON)
@@ -108,6 +111,12 @@ def _encode(operation: Operation, message: Message, reply: Message, headers: Hea
         response.headers["etag"] = tag
         response.headers["cache-control"] = "private, no-cache"
     return response
+
+
+def _accepts(headers: Headers, media_type: str) -> bool:
+    """Whether the type is named; what accepts anything gets JSON like everywhere else."""
+    named = (part.partition(";")[0].strip().lower() for part in headers.get("accept", "").split(","))
+    return media_type in named
 
 
 def _from_path(message: Message, operation: Operation, values: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from gateway.documentation.refusals import REFUSALS, problem_schema, refusal, sy
 from gateway.documentation.schemas import PROBLEM, Schemas, is_required, reference
 from gateway.operations import KEY_FIELD, Operation, rules_of
 from gateway.routes import OPERATIONS
+from gateway.verification import described
 from gateway.visits import VISIT_KEY
 
 _JSON = "application/json"
@@ -34,6 +35,8 @@ _TAGS = {
     "restrictions": "Limits on people, with evidence, two approvers and an end.",
     "drills": "The same loop with synthetic people.",
     "venues": "Venues, zones and their codes.",
+    "documents": "Numbered papers, and whether they hold.",
+    "obligations": "Letters and notices that every venue gets.",
     "checkpoints": "Control posts and scanners.",
     "system": "The gateway itself.",
 }
@@ -46,6 +49,7 @@ def document(operations: Sequence[Operation] = OPERATIONS) -> Json:
     paths: dict[str, Json] = {}
     for operation in operations:
         paths.setdefault(operation.path, {})[operation.verb.lower()] = _operation(operation, schemas)
+    paths |= described()
     paths |= system_paths()
     return {
         "openapi": "3.1.0",
@@ -191,6 +195,11 @@ def _responses(operation: Operation, schemas: Schemas) -> Json:
             "content": {_JSON: {"schema": schema, "example": shown}},
         }
     }
+    if operation.raw:
+        file: Json = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
+        found[str(operation.status)]["content"] |= dict.fromkeys(
+            ("application/pdf", "image/svg+xml", "image/png"), file
+        )
     if operation.etag:
         found["304"] = {"description": "Unchanged since the ETag given."}
     bodiless = {413, 415, 422} if operation.reads else set()

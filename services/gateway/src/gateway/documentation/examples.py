@@ -31,6 +31,7 @@ _SAMPLES: dict[str, Any] = {
     "visit_id": "AAAAAAAAAAAAAAAAAAAAAAAA",
     "visit_ids": "AAAAAAAAAAAAAAAAAAAAAAAA",
     "statement": "",
+    "tracking_number": "",
     "item": "masks",
     "sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
     "grounds": "示例",

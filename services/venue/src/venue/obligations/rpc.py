@@ -261,7 +261,7 @@ class ObligationServicer(ObligationServiceServicer):
                 request.category or None,
                 request.kind or None,
                 request.drill_id,
-                Stage(request.stage),
+                Stage(request.stage or Stage.SERVED),
                 after,
                 request.page_size or _PAGE,
             )
