@@ -271,6 +271,17 @@ async def test_a_batch_of_which_nothing_is_the_callers_is_refused_as_a_whole(str
 
 
 @connected
+async def test_an_item_of_another_area_is_refused_in_a_mixed_batch(street):
+    home, away = await street.venue(FENGSHAN), await street.venue(LIANHUACHI)
+    requests = [await street.inspection(home), await street.inspection(away)]
+    caller = person("inspector-1", "inspector", areas=(FENGSHAN,))
+    answer = await street.call(caller, pb.BatchRecordInspectionsRequest(requests=requests))
+    assert [each.HasField("error") for each in answer.results] == [False, True]
+    assert from_proto(answer.results[1].error).reason == "OUT_OF_AREA"
+    assert await stored(street) == 1
+
+
+@connected
 async def test_a_crash_in_the_middle_leaves_nothing_and_no_gap_in_the_numbers(street, monkeypatch):
     from venue.enforcement.ladder import store
 

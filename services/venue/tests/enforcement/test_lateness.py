@@ -124,13 +124,21 @@ async def test_what_waits_for_a_lift_or_an_approval_is_seen_too(street):
 
 
 @connected
-async def test_a_grid_worker_sees_its_own_area_and_nobody_another(street):
+async def test_a_grid_worker_sees_what_is_late_in_its_community(street):
+    """That it sees no other is held by the access matrix: the area is a field of the request."""
     await street.policies()
     await street.fail(await street.venue(FENGSHAN))
     worker = person("grid-1", "grid_worker", areas=(f"{FENGSHAN}001",))
-    assert len(await street.open_measures(f"{FENGSHAN}001", worker)) == 1
-    with pytest.raises(DomainError):
+    street.later(hours=49)
+    (row,) = await street.open_measures(f"{FENGSHAN}001", worker, late_only=True)
+    assert row.level == Level.GRID_WORKER
+
+
+@connected
+async def test_a_page_token_that_is_not_ours_is_refused(street):
+    with pytest.raises(DomainError) as refused:
         await street.open_measures(page_token="x")
+    assert refused.value.reason == "PAGE_TOKEN_INVALID"
 
 
 @given(st.one_of(st.none(), st.integers(0, 2**60)), st.uuids())
