@@ -16,6 +16,8 @@ import pytest
 from chassis import migrate
 from chassis.clock import ManualClock
 
+import bench  # noqa: F401 - before pytest takes the folder of that name for the package
+
 ROOT = Path(__file__).parent
 PASSWORD = "test"
 pytest_plugins = ["devstack.features"]

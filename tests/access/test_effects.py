@@ -1,6 +1,5 @@
 """A refused call changes nothing, and the right caller is let in afterwards with the very same request."""
 
-import asyncio
 import os
 
 import access_table
@@ -9,6 +8,7 @@ import pytest
 from access_matrix.callers import PURPOSE
 from access_matrix.doors import LOOK_UPS, OK
 from access_matrix.samples import request_for
+from access_matrix.tables import at_rest
 from access_matrix.world import HOME
 from chassis.access import NOWHERE
 from chassis.migrate import with_database
@@ -18,36 +18,6 @@ pytestmark = [
     pytest.mark.feature("X2"),
     pytest.mark.asyncio(loop_scope="session"),
 ]
-
-# Tables that move without any call: the bus and the sweep write them.
-RESTLESS = ("outbox_shards", "outbox_streams", "consumer_leases", "consumer_attempts")
-
-
-async def contents(connection) -> dict[str, str]:
-    """Table → digest of all that is in it."""
-    tables = await connection.fetch(
-        "SELECT schemaname AS schema, tablename AS name FROM pg_tables WHERE schemaname = ANY($1)",
-        list(access_table.SERVICES),
-    )
-    found = {}
-    for table in tables:
-        if table["name"] in RESTLESS:
-            continue
-        name = f'"{table["schema"]}"."{table["name"]}"'
-        found[name] = await connection.fetchval(f"SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM {name} t")
-    return found
-
-
-async def at_rest(connection) -> dict[str, str]:
-    """Contents once nothing has moved for a second."""
-    before = await contents(connection)
-    for _ in range(60):
-        await asyncio.sleep(1)
-        now = await contents(connection)
-        if now == before:
-            return now
-        before = now
-    raise AssertionError("the tables never come to rest")
 
 
 def refused_callers(callers, endpoint):

@@ -71,7 +71,7 @@ class Load:
 async def stored(stack):
     """Visit keys and scan ids as the databases have them, with how often."""
     connection = await asyncpg.connect(stack.database_url(stack.database.admin_url, "postgres"))
-    visits = dict(await connection.fetch("SELECT visit_key, count(*) FROM venue.visits GROUP BY 1"))
+    visits = dict(await connection.fetch("SELECT int8send(visit_key), count(*) FROM venue.visits GROUP BY 1"))
     scans = dict(await connection.fetch("SELECT scan_id, count(*) FROM checkpoint.passages GROUP BY 1"))
     await connection.close()
     return visits, scans

@@ -26,7 +26,7 @@ PLACES_AND_KINDS = {
     "part", "parts", "passage_minutes", "generation", "number", "base_parts", "shard", "subject", "type", "consumer",
     "published", "attempts", "category", "venue_name", "visitors", "capacity", "code_version", "version", "device_id",
     "temperature_decicelsius", "health_code", "itinerary_card", "mask_worn", "observations", "bearer_matched",
-    "ce-type", "ce-source", "ce-specversion", "ce-drillid", "content-type", "stay", "state", "proven", "sent",
+    "ce-type", "ce-source", "ce-specversion", "ce-drillid", "content-type", "place", "facts", "state", "proven", "sent",
 }  # fmt: skip
 EVENTS = {
     "SearchOpened": "lilitong.quarantine.v1.events_pb2",
@@ -121,7 +121,7 @@ def linking(value: object) -> bool:
         value = int(value.timestamp()) * 1_000_000_000
     if isinstance(value, int):
         # A local midnight bounds everybody's day alike, so the end of one day may be the start of the next.
-        return value > 1_000_000 and (value - MIDNIGHT_NS) % DAY_NS != 0
+        return abs(value) > 1_000_000 and (value - MIDNIGHT_NS) % DAY_NS != 0
     if isinstance(value, (bytes, str, list)):
         return len(value) > 0
     return True

@@ -20,7 +20,7 @@ from bench import report
 from bench.figure import Measured
 from bench.run import Bench
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = report.ROOT
 # In the order in which they run: those that want an idle machine first, those that share the loaded district last.
 MODULES = {
     "P10": "bench.p10_idle",
@@ -91,7 +91,7 @@ async def run(names: Sequence[str], scale: float, runs: int) -> int:
         shutil.rmtree(folder, ignore_errors=True)
     report.print_table(rows, bench.settings)
     whole = set(names) == set(MODULES) and scale == 1 and not failed
-    target = ROOT / "bench" / "results.json" if whole else ROOT / ".lilitong" / "bench.json"
+    target = report.RESULTS if whole else ROOT / ".lilitong" / "bench.json"
     report.write(target, rows)
     print(f"written: {target.relative_to(ROOT)}" + ("" if whole else " (only a complete run at full scale is kept)"))
     if failed:

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 from scanner.render import Lang, age, state, verdict
+from scanner.said import Said
 from scanner.shown import ReasonText, Shown, Status
 from verdicts.model import Denial, Reason, Verdict
 
@@ -28,7 +29,7 @@ def text(shown, lang=Lang.BOTH, queue=0):
     ("word", "sign", "zh", "en"),
     [
         (Verdict.ALLOW, "✔", "放行", "ALLOW"),
-        (Verdict.REFER, "?", "请核实", "REFER"),
+        (Verdict.REFER, "▲", "请核实", "REFER"),
         (Verdict.DENY, "✖", "禁止通行", "DENY"),
     ],
 )
@@ -69,10 +70,15 @@ def test_the_age_of_a_list_is_said_in_a_unit_that_fits(seconds, said):
 
 def test_the_state_says_whatever_is_wrong():
     assert state(FINE, Lang.EN).plain == "— on line · list 3 s old · 0 to upload"
-    bad = Status(False, None, False, 1, 4, 2, 3, True, -95.0, ("the journal was damaged",))
+    bad = Status(False, None, False, 1, 4, 2, 3, True, -95.0, (Said("the journal was damaged", "日志文件曾损坏"),))
     said = state(bad, Lang.EN).plain
     for part in (
         "OFF LINE", "no list", "list incomplete", "4 to upload", "2 of them older than 72 h", "3 put aside",
         "THIS DEVICE IS NOT ACCEPTED!", "clock corrected by -95 s", "the journal was damaged",
     ):  # fmt: skip
         assert part in said
+    in_chinese = state(replace(bad, in_memory=2, clock_doubtful=True, clock_jump_seconds=7200.0), Lang.ZH).plain
+    assert "日志文件曾损坏" in in_chinese
+    assert not any(
+        letter.isascii() and letter.isalpha() for letter in in_chinese.replace("输入 a 查看", "").replace("+2.0 h", "")
+    )

@@ -131,11 +131,11 @@ async def test_a_stale_pass_of_another_day_is_kept_without_its_tags(checkpoint, 
 
 async def test_a_journal_that_cannot_be_written_does_not_stop_the_gate(checkpoint, scanner):
     await checkpoint.stop()
-    scanner._journal.close()
-    scanner._journal._db.close()
+    journal = scanner._backlog._journal
+    journal.close()
     shown = await scanner.scan(checkpoint.show(secrets.token_bytes(16)), WELL)
     assert (shown.verdict, shown.recorded, shown.queued) == (Verdict.ALLOW, False, False)
-    assert any("journal" in problem for problem in scanner._problems)
+    assert any("journal" in problem for problem in scanner.status().problems)
 
 
 async def test_many_scans_at_once_during_an_outage_all_arrive_once(checkpoint, scanner):

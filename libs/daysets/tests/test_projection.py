@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 from chassis.errors import DomainError, Kind
 from chassis.events.model import Event, PoisonError, Received
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from daysets import projection, trust, wire
 from daysets.follower import Follower
@@ -272,7 +272,7 @@ def keys_of(log, clock) -> list[Key]:
 
 @pytest.fixture
 def store_of(pool, clock):
-    return lambda fetch: TrustStore(pool, clock, fetch=fetch, poll=0.05, refetch=0.05)
+    return lambda fetch, refetch=0.05: TrustStore(pool, clock, fetch=fetch, poll=0.05, refetch=refetch)
 
 
 async def away():
@@ -321,12 +321,24 @@ async def test_an_empty_list_of_keys_is_not_taken_over(conn, log, clock):
     assert await projection.load_keys(conn) == keys_of(log, clock)
 
 
-async def test_changed_keys_arrive_as_an_event(conn, log, clock):
-    message = VerificationKeysChanged(keys=trust.to_messages(keys_of(log, clock)))
+@pytest.mark.feature("S3")
+async def test_an_event_about_keys_makes_quarantine_be_asked_and_is_not_believed_itself(conn, store_of, log, clock):
+    """Whoever gets at the bus could else bring a log of their own and deny anybody."""
+    listed = keys_of(log, clock)
+    store = store_of(lambda: asyncio.sleep(0, listed), refetch=60)
+    theirs = public(ed25519.Ed25519PrivateKey.generate())
+    forged = [replace(listed[1], kid=b"forged..", public_key=theirs)]
+    message = VerificationKeysChanged(keys=trust.to_messages(forged))
     event = Event.of(message, subject="s", aggregate="keys", day=TODAY, event_id=uuid4())
-    after = await projection.keys_handler(lambda: "reload")(conn, Received.read("s", event.headers(), event.payload))
-    assert after is not None
-    assert await projection.load_keys(conn) == keys_of(log, clock)
+    async with running(store):
+        await until(lambda: store.ready)
+        listed = [replace(listed[0], revoked=True), *listed[1:]]
+        after = await projection.keys_handler(store.wake)(conn, Received.read("s", event.headers(), event.payload))
+        assert await projection.load_keys(conn) != forged
+        after()
+        await until(lambda: not store.keys.passes)
+    assert b"forged.." not in {key.kid for key in store.listed}
+    assert await projection.load_keys(conn) == listed
 
 
 async def test_a_log_key_that_arrives_late_turns_stored_doubts_into_denials(pool, clock, log, store_of):

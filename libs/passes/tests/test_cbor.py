@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from passes.cbor import Reader
-from passes.errors import Reason
+from passes.errors import PassError, Reason
 
 
 @given(st.integers(-(2**64), 2**64 - 1))
@@ -36,3 +36,14 @@ def test_text_is_visible_ascii_only(refused):
     assert Reader(b"\x63a b").tstr(1, 3) == "a b"
     for raw in (b"\x61\x00", b"\x61\x7f", b"\x62\xc3\xa9", b"\x61\xff"):
         assert refused(Reader(raw).tstr, 1, 3) is Reason.MALFORMED
+
+
+@given(st.lists(st.integers(-70_000, 2**40), min_size=1, max_size=4), st.binary(max_size=8))
+def test_expected_integers_are_those_that_would_be_read_one_by_one(labels, tail):
+    reader = Reader(b"".join(map(cbor2.dumps, labels)) + tail)
+    reader.expect(*labels)
+    assert reader._data[reader._at :] == tail
+
+    for wrong in ([*labels[:-1], labels[-1] + 1], [*labels, 2**41]):
+        with pytest.raises(PassError, match=Reason.MALFORMED.value):
+            Reader(b"".join(map(cbor2.dumps, labels)) + tail).expect(*wrong)

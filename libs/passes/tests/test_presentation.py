@@ -229,6 +229,17 @@ def test_base45_agrees_with_an_independent_implementation(data):
     assert data == text.decode(encoded.encode())
 
 
+@given(st.text("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:", max_size=40))
+def test_what_is_no_base45_is_refused_exactly_where_an_independent_implementation_refuses_it(shown):
+    try:
+        expected = base45.b45decode(shown)
+    except ValueError:
+        with pytest.raises(PassError, match=Reason.MALFORMED.value):
+            text.decode(shown.encode())
+    else:
+        assert text.decode(shown.encode()) == expected
+
+
 def test_the_largest_presentation_still_fits_one_qr_code(world):
     """Six people, a drill mark, the longest context: within an alphanumeric QR code of version 40, level M (3,391 characters)."""
     statement = replace(world.statement, tags=tuple(bytes((n,)) * 16 for n in range(6)), drill_id="d" * 40)

@@ -1,10 +1,11 @@
-# ruff: noqa: N802, ASYNC109 - stub methods are named by the contract; time-outs are gRPC's own
+# ruff: noqa: ASYNC109 - stub methods are named by the contract; time-outs are gRPC's own
 """The service in the test's own process, on a real Postgres and NATS; only quarantine is a stub."""
 
 import asyncio
 import base64
 import json
 import secrets
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -28,12 +29,8 @@ from checkpoint.app import build
 from checkpoint.schema import migration_dirs
 from checkpoint.settings import CheckpointSettings
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from daysets import wire as daysets_wire
-from daysets.segment import Entry, Segment
-from daysets.testing import MemoryLog
-from daysets.trust import Key, Use, to_messages
+from daysets.segment import Segment
 from devstack import nats as nats_server
 from joserfc import jwt
 from joserfc.jwk import ECKey
@@ -41,86 +38,27 @@ from lilitong.checkpoint.v1 import post_pb2, scan_pb2
 from lilitong.checkpoint.v1.events_pb2 import PassagesFound
 from lilitong.checkpoint.v1.post_pb2_grpc import PostServiceStub
 from lilitong.checkpoint.v1.scan_pb2_grpc import ScanServiceStub
-from lilitong.quarantine.v1 import day_set_pb2, keys_pb2
-from lilitong.quarantine.v1.day_set_pb2_grpc import DaySetServiceServicer, add_DaySetServiceServicer_to_server
+from lilitong.quarantine.v1.day_set_pb2_grpc import add_DaySetServiceServicer_to_server
 from lilitong.quarantine.v1.events_pb2 import SearchOpened
-from lilitong.quarantine.v1.keys_pb2_grpc import KeyServiceServicer, add_KeyServiceServicer_to_server
+from lilitong.quarantine.v1.keys_pb2_grpc import add_KeyServiceServicer_to_server
 from nats.js.api import StreamConfig
-from passes import cose, device, presentation
+from passes import device
 from passes.days import bounds, day_number
-from passes.pass_token import Pass, issue
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from checkpoint_peer.quarantine import Quarantine, spki
 
 ROOT = Path(__file__).parents[3]
 NOON = datetime(2022, 3, 10, 4, 0, tzinfo=UTC)
 AREA = "141102001"
 ISSUER, AUDIENCE = "urn:lilitong:test", "lilitong"
-ALWAYS = datetime(2020, 1, 1, tzinfo=UTC), datetime(2040, 1, 1, tzinfo=UTC)
 WELL = scan_pb2.Observations(
     temperature_decicelsius=366,
     health_code=scan_pb2.CODE_COLOUR_GREEN,
     itinerary_card=scan_pb2.CODE_COLOUR_GREEN,
     mask_worn=True,
 )
-
-
-def spki(key: Any) -> bytes:
-    public: bytes = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return public
-
-
-class Quarantine(DaySetServiceServicer, KeyServiceServicer):
-    """The other service as far as this one sees it: issuer, list, keys."""
-
-    def __init__(self) -> None:
-        self.log = MemoryLog()
-        self.issuer, self.drill_issuer = generate_private_key(SECP256R1()), generate_private_key(SECP256R1())
-        self.phone = generate_private_key(SECP256R1())
-        self.segments: list[Segment] = []
-        self.numbers: dict[tuple[date, str], int] = {}
-        log_key = Ed25519PublicKey.from_public_bytes(self.log.signer.verifier.public_key)
-        self.keys = [
-            self._key(self.issuer.public_key(), Use.PASS, b"real-key"),
-            self._key(self.drill_issuer.public_key(), Use.DRILL_PASS, b"drillkey"),
-            self._key(log_key, Use.LOG, b"log--key", origin=self.log.signer.name),
-        ]
-
-    @staticmethod
-    def _key(public: Any, use: Use, kid: bytes, origin: str = "") -> Key:
-        return Key(kid, use, spki(public), *ALWAYS, origin=origin)
-
-    def base(self, day: date, entries: list[Entry] | None = None, **more: Any) -> Segment:
-        segment = self.log.segment(
-            1, entries or [Entry(secrets.token_bytes(16), 2, secrets.token_bytes(8))], day=day, **more
-        )
-        self.segments.append(segment)
-        return segment
-
-    def change(self, entries: list[Entry], day: date, drill_id: str = "", **more: Any) -> Segment:
-        """The next segment after that day's base."""
-        self.numbers[day, drill_id] = number = self.numbers.get((day, drill_id), 1) + 1
-        return self.log.segment(number, entries, day=day, drill_id=drill_id, **more)
-
-    def show(
-        self,
-        tags: tuple[bytes, ...],
-        at: datetime,
-        *,
-        presence: int = 1,
-        drill_id: str = "",
-        phone: EllipticCurvePrivateKey | None = None,
-    ) -> str:
-        """The QR text of a phone: a pass of the local day of `at`, presented at `at`."""
-        phone = phone or self.phone
-        key, kid = (self.drill_issuer, b"drillkey") if drill_id else (self.issuer, b"real-key")
-        token = issue(Pass(local_day(at), tags, cose.point_of(phone.public_key()), drill_id), key, kid)
-        return presentation.present(token, phone, at, presence=presence).to_text()
-
-    async def ListDaySetSegments(self, request: Any, context: Any) -> AsyncIterator[Any]:
-        for segment in self.segments:
-            yield day_set_pb2.ListDaySetSegmentsResponse(segment=daysets_wire.to_message(segment))
-
-    async def ListVerificationKeys(self, request: Any, context: Any) -> Any:
-        return keys_pb2.ListVerificationKeysResponse(keys=to_messages(self.keys))
 
 
 @dataclass

@@ -259,9 +259,9 @@ async def test_the_first_answer_and_later_ones_together_equal_brute_force(world,
         person, post, at, drill_id = scan
         day = local_day(at)
         return Scan(
+            (tag_of(person, day),),
             secrets.token_bytes(8),
             day,
-            (tag_of(person, day),),
             post,
             at,
             1,

@@ -4,9 +4,12 @@ import asyncio
 import secrets
 from datetime import timedelta
 
+import asyncpg
 import pytest
 from chassis.clock import local_day
 from chassis.errors import DomainError, Kind
+from checkpoint.scanning.model import Grade, Scan
+from checkpoint.scanning.store import insert_new
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from lilitong.checkpoint.v1 import scan_pb2
 
@@ -140,3 +143,80 @@ async def test_a_connection_lost_in_the_middle_leaves_all_or_nothing_and_the_rep
     assert await count(world) == (0, 0)
     assert await scanner.upload(*items) == [("RECORDED", "")] * 300
     assert await count(world) == (300, 0)
+
+
+async def test_uploads_that_come_together_are_answered_each_for_itself(world):
+    scanner, now = await world.scanner(), world.clock.now()
+    known = [world.offline(now, new_tag()) for _ in range(20)]
+    assert await scanner.upload(*known) == [("RECORDED", "")] * 20
+    new = [[world.offline(now, new_tag()) for _ in range(20)] for _ in range(6)]
+    nobody = [world.offline(now) for _ in range(3)]
+    answers = await asyncio.gather(*(scanner.upload(*scans) for scans in (*new, known, nobody, [known[0], *new[0]])))
+    assert answers[1:6] == [[("RECORDED", "")] * 20] * 5
+    assert answers[6] == [("DUPLICATE", "")] * 20
+    assert answers[7] == [("RECORDED", "")] * 3
+    assert answers[8][0] == ("DUPLICATE", "")
+    both = [sorted((a[0], b[0])) for a, b in zip(answers[0], answers[8][1:], strict=True)]
+    assert both == [["DUPLICATE", "RECORDED"]] * 20
+    assert await count(world) == (140, 3)
+
+
+async def test_uploads_over_midnight_that_share_scans_never_wait_in_a_circle(world):
+    """COPY writes a day's rows together, so the order in which everybody writes begins with the day."""
+    first = local_day(world.clock.now())
+    second = first + timedelta(days=1)
+
+    def scan(day, number):
+        tag = bytes(15) + bytes([number])
+        return Scan((tag,), bytes(8), day, 1, world.clock.now(), 1, 0, Grade.SHOWN, False, "")
+
+    shared = [scan(second, 1), scan(first, 5)]
+    blocker, one, other = [await asyncpg.connect(world.settings.database_url) for _ in range(3)]
+    try:
+        held = blocker.transaction()
+        await held.start()
+        await insert_new(blocker, [scan(first, 4)])
+
+        async def upload(connection, scans):
+            async with connection.transaction():
+                await insert_new(connection, scans)
+
+        waiting = asyncio.create_task(upload(one, [*shared, scan(first, 4)]))
+        await world.until(lambda: _waits(world, one))
+        crossing = asyncio.create_task(upload(other, [scan(first, 0), *shared]))
+        await asyncio.wait({crossing}, timeout=0.3)
+        await held.rollback()
+        outcomes = await asyncio.gather(waiting, crossing, return_exceptions=True)
+    finally:
+        for connection in (blocker, one, other):
+            await connection.close()
+    assert not [error for error in outcomes if isinstance(error, asyncpg.DeadlockDetectedError)]
+
+
+async def _waits(world, connection):
+    return await world.sql.fetchval(
+        "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = $1", connection.get_server_pid()
+    )
+
+
+async def test_a_known_scan_among_new_ones_takes_none_of_them_along(world):
+    """Everybody shows something, so that the upload is first tried as if all of it were new."""
+    scanner, now = await world.scanner(), world.clock.now()
+    known = world.offline(now, new_tag())
+    assert await scanner.upload(known) == [("RECORDED", "")]
+    new = [world.offline(now - timedelta(hours=12 * ago), new_tag()) for ago in range(4)]
+    outcomes = [outcome for outcome, _ in await scanner.upload(*new[:2], known, *new[2:], new[0])]
+    assert outcomes == ["RECORDED", "RECORDED", "DUPLICATE", "RECORDED", "RECORDED", "DUPLICATE"]
+    assert await count(world) == (5, 0)
+
+
+async def test_an_upload_that_cannot_be_stored_takes_none_of_its_neighbours_along(world):
+    scanner, now = await world.scanner(), world.clock.now()
+    uploads = [scanner.upload(world.offline(now, new_tag())) for _ in range(6)]
+    uploads.insert(3, scanner.upload(world.offline(now, new_tag(), drill_id="a\x00b")))
+    answers = await asyncio.gather(*uploads, return_exceptions=True)
+    # INVALID is what makes a scanner look for the culprit; it would send anything else for three days.
+    assert isinstance(answers[3], DomainError)
+    assert answers[3].kind is Kind.INVALID
+    assert answers[:3] + answers[4:] == [[("RECORDED", "")]] * 6
+    assert await count(world) == (6, 0)

@@ -147,10 +147,10 @@ async def test_a_check_in_that_is_refused_carries_the_problem_of_its_reason(door
     (operation,) = [each for each in OPERATIONS if each.id == "batchCheckIn"]
     door.peers.answers["BatchCheckIn"] = visit_pb2.BatchCheckInResponse(
         results=[
-            {"error_reason": "VISIT_KEY_REUSED", "error_message": "Used."},
+            {"error": to_proto(DomainError(Kind.MISMATCH, "VISIT_KEY_REUSED", "Used."))},
             {"response": {"outcome": 2, "reference": b"\xff" * 8}},
-            {"error_reason": "STORE_BUSY", "error_message": "Busy."},
-            {"error_reason": "VENUE_CODE_INVALID", "error_message": "Not genuine."},
+            {"error": to_proto(DomainError(Kind.UNAVAILABLE, "STORE_BUSY", "Busy."))},
+            {"error": to_proto(DomainError(Kind.INVALID, "VENUE_CODE_INVALID", "Not genuine."))},
         ]
     )
     results = (await post(door, operation, {"requests": [item(operation, n) for n in range(4)]})).json()["results"]

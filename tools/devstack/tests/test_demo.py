@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from devstack import processes
+from devstack import leaflet, processes
 
 pytestmark = [pytest.mark.feature("X11"), pytest.mark.timeout(600)]
 KEYS = {"loop_ms", "first_ms", "contacts", "visits", "refused", "allowed", "tasks", "memory_mb"}
@@ -97,6 +97,11 @@ def test_a_demo_serves_mends_itself_survives_a_second_start_and_stops_on_ctrl_c(
     assert calls.stdout.count('"outcome":"admitted"') == 2
     assert '"state":"confirmed"' in calls.stdout
     assert calls.stdout.count("DENY") == 2
+    assert calls.stdout.count("ALLOW") == 1
+    enrol, test, _, show = leaflet.scanner_lines(state / "system")
+    for line, said in ((enrol, "is enrolled with"), (f"{test} < /dev/null", " 0 failed"), (show, "LLT1:")):
+        found = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=60, check=False)
+        assert said in found.stdout, found.stdout + found.stderr
 
     for name in ("venue", "nats"):
         os.kill(started[name], signal.SIGKILL)

@@ -1,9 +1,11 @@
 """The scanner as a library."""
 
 import asyncio
+import itertools
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -18,16 +20,21 @@ from verdicts.model import Observations
 
 from scanner import state, wire
 from scanner.asking import ANSWER_S, Asking
-from scanner.clock import Clock, CorrectedClock, SystemClock
+from scanner.backlog import Backlog
+from scanner.clock import Clock, CorrectedClock, SystemClock, boot, counter
 from scanner.held import Held
-from scanner.journal import Journal, JournalError
+from scanner.journal import Mark
 from scanner.link import Link
-from scanner.shown import Aside, Shown, Status
+from scanner.said import Said
+from scanner.shown import Aside, Kept, Shown, Status
+from scanner.state import DAMAGED, Reading, Saved
 from scanner.sync import SILENCE_S, Syncing
 from scanner.upload import OLDEST, Uploading
 
 LONGEST_ANSWER_S: Final = 0.8
 _SAVE_EVERY_S: Final = 1.0
+_TRY_DISK_EVERY_S: Final = 1.0
+_TRY_STATE_EVERY: Final = 5
 
 
 class Scanner:
@@ -49,6 +56,7 @@ class Scanner:
         *,
         log_keys: Sequence[Verifier] | None = None,
         clock: Clock | None = None,
+        steady: Callable[[], float] | None = None,
         credentials: grpc.ChannelCredentials | None = None,
         answer_seconds: float = ANSWER_S,
         silence_seconds: float = SILENCE_S,
@@ -56,12 +64,14 @@ class Scanner:
         """Takes the folder and reads what it holds; nothing is sent yet.
 
         log_keys: needed the first time and pinned in the folder then; later None, or the same. clock: the machine's
-        unless given; corrected by the server's time in any case. credentials: for TLS; None speaks in the clear, for
+        unless given; corrected by the server's time in any case. steady: seconds of a counter by which time goes on between
+        the server's words, the machine's (since its start) if `clock` is not given; None with a `clock`: as that says.
+        credentials: for TLS; None speaks in the clear, for
         loopback only. answer_seconds: how long a scan waits for the server, at most 0.8. silence_seconds: how long a
         connection may say nothing; the server's heartbeat comes every 10 s.
 
         StateError when the folder is in use, another device's, or pinned to other log keys; JournalError when its
-        journal cannot be opened.
+        journal cannot be opened for another reason than a full disk.
         """
         if not 0 < answer_seconds <= LONGEST_ANSWER_S:
             raise ValueError("a scan waits for the server for at most 0.8 s")
@@ -69,19 +79,19 @@ class Scanner:
         try:
             pinned = self._folder.pin(device_id, log_keys)
             saved, damaged = self._folder.load()
-            self.clock = CorrectedClock(clock or SystemClock(), saved.clock_offset)
+            self._boot = boot()
+            self.clock = _clock(clock, counter if clock is None else steady, saved, self._boot)
             self._held = Held(pinned)
-            self._problems = ["the stored state was damaged and is not used"] if damaged else []
+            self._problems: list[Said] = [DAMAGED] if damaged else []
             self._problems += self._held.load(self._folder, saved, self.clock.now())
-            self._journal = Journal(state_dir / state.JOURNAL)
+            self._backlog = Backlog(state_dir / state.JOURNAL)
         except BaseException:
             self._folder.release()
             raise
-        if self._journal.damaged:
-            self._problems.append(f"the journal was damaged; it is kept as {self._journal.damaged.name}")
+        self._unsaved_state = ""
         self._link = Link(target, device_id, device_key, self.clock, credentials)
         self._asking = Asking(self._link, self._held, self.clock, answer_seconds)
-        self._uploading = Uploading(self._link, self._journal, device_key, self.clock)
+        self._uploading = Uploading(self._link, self._backlog, device_key, self.clock)
         self._syncing = Syncing(self._link, self._held, self.clock, self._changed, silence=silence_seconds)
         self._dirty = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -89,7 +99,7 @@ class Scanner:
     async def start(self) -> None:
         """Begins to sync and to upload, in the background. Returns at once, with or without network."""
         self._link.open()
-        for run in (self._syncing.run, self._uploading.run, self._keep_saving):
+        for run in (self._syncing.run, self._uploading.run, self._keep_saving, self._keep_trying_the_disk):
             task = asyncio.create_task(run())
             task.add_done_callback(self._ended)
             self._tasks.append(task)
@@ -101,7 +111,7 @@ class Scanner:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._link.close()
         self._save()
-        self._journal.close()
+        self._backlog.close()
         self._folder.release()
 
     async def __aenter__(self) -> Self:
@@ -123,7 +133,7 @@ class Scanner:
         found = await self._asking.judge(scan_id, text, seen, bearer_matched=bearer_matched)
         credential, ruling, answer = found.credential, found.ruling, found.answer
         recorded = answer is not None and answer.recorded
-        queued = not recorded and self._queue(wire.offline_scan(scan_id, credential, ruling, seen, now))
+        kept = None if recorded else self._queue(wire.offline_scan(scan_id, credential, ruling, seen, now), now)
         age = self._held.age_for(credential, self.clock.now()) if answer is None else answer.list_age_seconds
         if answer is not None:
             self._uploading.wake()
@@ -137,14 +147,15 @@ class Scanner:
             online=answer is not None,
             degraded=answer is None or answer.degraded,
             recorded=recorded,
-            queued=queued,
+            queued=kept is Kept.ON_DISK,
+            in_memory=kept is Kept.IN_MEMORY,
             took_ms=(time.perf_counter() - began) * 1000,
         )
 
     def status(self) -> Status:
-        """What staff must know right now. JournalError when the journal cannot be read."""
+        """What staff must know right now."""
         now = self.clock.now()
-        queue, aside = self._journal.counts()
+        queue, aside, in_memory = self._backlog.counts()
         age = self._held.age(now) if self._held.has_list(local_day(now)) else None
         return Status(
             online=self._link.online,
@@ -152,11 +163,14 @@ class Scanner:
             list_complete=self._held.complete(now),
             policy_version=self._held.policy.version,
             queue=queue,
-            overdue=len(self._journal.older_than(now - OLDEST)) if queue else 0,
+            overdue=len(self._backlog.older_than(now - OLDEST)) if queue else 0,
             aside=aside,
             refused=self._link.refused,
-            clock_offset_seconds=self.clock.offset.total_seconds(),
-            problems=tuple(self._problems),
+            clock_offset_seconds=self.clock.correction.total_seconds(),
+            problems=tuple(self._all_problems()),
+            in_memory=in_memory,
+            clock_jump_seconds=self.clock.jump.total_seconds(),
+            clock_doubtful=self.clock.doubtful,
         )
 
     async def wait_current(self, seconds: float) -> bool:
@@ -174,21 +188,36 @@ class Scanner:
         return await self._uploading.flush()
 
     def aside(self) -> list[Aside]:
-        """Scans that the server will never take (too old, or refused), with the reason."""
-        return self._journal.aside()
+        """Scans that the server will never take (too old, or refused), with the reason. JournalError: they cannot be read."""
+        return self._backlog.aside()
 
     def clear_aside(self) -> int:
-        """Forgets them, once staff have taken note; returns how many."""
-        return self._journal.clear_aside()
+        """Forgets them, once staff have taken note; returns how many. JournalError: the disk does not let it."""
+        return self._backlog.clear_aside()
 
-    def _queue(self, scan: scan_pb2.OfflineScan) -> bool:
-        try:
-            self._journal.add(scan)
-        except JournalError as error:
-            self._note(f"the journal cannot be written: {error}")
-            return False
-        self._uploading.wake()
-        return True
+    def _queue(self, scan: scan_pb2.OfflineScan, now: datetime) -> Kept:
+        # A phone signs its own time. Ours, which no server has confirmed yet, is mended when one does.
+        ours = scan.scanned_at.ToDatetime(UTC) == now and not self.clock.confirmed
+        mark = Mark(self._boot, self.clock.steady()) if ours and self.clock.counted and self._boot else None
+        kept = self._backlog.add(scan, mark)
+        if kept is not Kept.NOWHERE:
+            self._uploading.wake()
+        return kept
+
+    def _all_problems(self) -> list[Said]:
+        found = list(self._problems)
+        if self._backlog.damaged:
+            kept = self._backlog.damaged.name
+            found.append(Said(f"the journal was damaged; it is kept as {kept}", f"日志文件曾损坏，已另存为 {kept}"))
+        if self._backlog.trouble:
+            found.append(
+                Said(f"the journal cannot be written: {self._backlog.trouble}", f"日志写不进：{self._backlog.trouble}")
+            )
+        if self._unsaved_state:
+            found.append(
+                Said(f"the state cannot be saved: {self._unsaved_state}", f"状态无法保存：{self._unsaved_state}")
+            )
+        return found
 
     def _changed(self) -> None:
         self._asking.stalled = False
@@ -202,18 +231,43 @@ class Scanner:
             self._save()
             await asyncio.sleep(_SAVE_EVERY_S)
 
+    async def _keep_trying_the_disk(self) -> None:
+        """What a full disk did not take goes there as soon as there is room, without waiting for the next person."""
+        for second in itertools.count():
+            await asyncio.sleep(_TRY_DISK_EVERY_S)
+            self._backlog.save()
+            if self._unsaved_state and second % _TRY_STATE_EVERY == 0:
+                self._save()  # not every time: a list may have megabytes
+
     def _save(self) -> None:
+        now = self.clock.now()
+        reading = Reading(self._boot, self.clock.steady(), now, self.clock.confirmed)
         try:
-            self._held.save(self._folder, self.clock.offset)
+            self._held.save(self._folder, self.clock.correction, reading)
+            self._unsaved_state = ""
         except OSError as error:
-            self._note(f"the state cannot be saved: {error.strerror}")
+            self._unsaved_state = error.strerror or type(error).__name__
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             # Never expected; but a scanner that no longer syncs must not look like one that does.
             self._link.online = False
-            self._note(f"background work ended with {type(error).__name__}; start the scanner again")
+            name = type(error).__name__
+            self._note(
+                Said(
+                    f"background work ended with {name}; start the scanner again",
+                    f"后台任务异常（{name}），请重启扫码程序",
+                )
+            )
 
-    def _note(self, problem: str) -> None:
+    def _note(self, problem: Said) -> None:
         if problem not in self._problems:
             self._problems.append(problem)
+
+
+def _clock(clock: Clock | None, steady: Callable[[], float] | None, saved: Saved, this_boot: str) -> CorrectedClock:
+    base = clock or SystemClock()
+    if steady is None:
+        return CorrectedClock(base, saved.clock_offset, known=saved.known)
+    offset, confirmed = saved.offset_now(base.now(), this_boot, steady())
+    return CorrectedClock(base, offset, steady=steady, known=saved.known, confirmed=confirmed)

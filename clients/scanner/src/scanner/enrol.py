@@ -68,7 +68,10 @@ def save_device(folder: Path, device: Device) -> None:
     known = read_device(folder)
     if known is not None:
         if known.device_id != device.device_id or known.public_key() != device.public_key():
-            raise StateError(f"{folder} belongs to another device; every device needs a folder of its own")
+            raise StateError(
+                f"{folder} belongs to another device; every device needs a folder of its own",
+                f"{folder} 属于另一设备；每台设备须有自己的目录",
+            )
         return
     pem = device.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     text = {"device_id": str(device.device_id), "device_key": pem}
@@ -93,9 +96,13 @@ def read_enrolment(path: Path) -> Enrolment:
             device=_device(text, path) if text.get("device_key") else None,
         )
     except KeyError as error:
-        raise StateError(f"{path} lacks {error}; ask for the enrolment file again") from None
+        raise StateError(
+            f"{path} lacks {error}; ask for the enrolment file again", f"{path} 缺少 {error}；请重新索取登记文件"
+        ) from None
     except (TypeError, AttributeError, NoteError) as error:
-        raise StateError(f"{path} is no enrolment file ({error}); ask for it again") from None
+        raise StateError(
+            f"{path} is no enrolment file ({error}); ask for it again", f"{path} 不是登记文件（{error}）；请重新索取"
+        ) from None
 
 
 def save_enrolment(folder: Path, enrolment: Enrolment) -> None:
@@ -122,18 +129,26 @@ def _device(text: dict[str, Any], path: Path) -> Device:
             return Device(UUID(text["device_id"]), key)
     except (KeyError, TypeError, ValueError, AttributeError):
         pass
-    raise StateError(f"{path} holds no device id and P-256 key; enrol the device again")
+    raise StateError(
+        f"{path} holds no device id and P-256 key; enrol the device again",
+        f"{path} 中没有设备号和 P-256 密钥；请重新登记",
+    )
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_bytes())
     except OSError as error:
-        raise StateError(f"{path} cannot be read ({error.strerror})") from None
+        raise StateError(
+            f"{path} cannot be read ({error.strerror}); enrol this scanner first (lilitong-scanner enrol FILE)",
+            f"{path} 无法读取（{error.strerror}）；请先登记（lilitong-scanner enrol 文件）",
+        ) from None
     except ValueError:
-        raise StateError(f"{path} is not JSON; ask for the enrolment file again") from None
+        raise StateError(
+            f"{path} is not JSON; ask for the enrolment file again", f"{path} 不是 JSON；请重新索取登记文件"
+        ) from None
     if not isinstance(found, dict):
-        raise StateError(f"{path} is no enrolment file; ask for it again")
+        raise StateError(f"{path} is no enrolment file; ask for it again", f"{path} 不是登记文件；请重新索取")
     return found
 
 
@@ -142,7 +157,10 @@ def _write(path: Path, text: dict[str, Any]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         replace_file(path, json.dumps(text, indent=1).encode())
     except OSError as error:
-        raise StateError(f"{path.parent} cannot be written ({error.strerror}); choose another folder") from None
+        raise StateError(
+            f"{path.parent} cannot be written ({error.strerror}); choose another folder",
+            f"{path.parent} 写不进（{error.strerror}）；请换一个目录",
+        ) from None
 
 
 def _is_here(target: str) -> bool:

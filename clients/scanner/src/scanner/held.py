@@ -21,11 +21,11 @@ from verdicts.credential import Credential, Shown
 from verdicts.model import Policy
 
 from scanner import state
-from scanner.state import Folder, Saved, replace_file
+from scanner.clock import SET_BACK
+from scanner.said import Said
+from scanner.state import Folder, Reading, Saved, replace_file
 from scanner.wire import policy as policy_of
 
-SET_BACK: Final = timedelta(minutes=2)
-"""A clock further than this behind the last time known from the server was set back; no age can be told by it."""
 _MAX_DOUBTS: Final = 64
 _REFRESH: Final = timedelta(seconds=30)
 _EVER: Final = (datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
@@ -131,7 +131,7 @@ class Held:
         waiter.add_done_callback(self._waiters.discard)
         return waiter
 
-    def save(self, folder: Folder, clock_offset: timedelta) -> None:
+    def save(self, folder: Folder, clock_offset: timedelta, reading: Reading | None = None) -> None:
         """The list first: a token must never be newer than the list beside it. OSError leaves the former files."""
         if self._saved_version != self.index.version:
             version = self.index.version
@@ -139,14 +139,14 @@ class Held:
             doubts = b"".join(_framed(wire.encode(doubt)) for doubt in self._doubts)
             replace_file(folder.path / state.DOUBTS, doubts)
             self._saved_version = version
-        folder.save(Saved(self._raw_keys, self._raw_policy, self.resume_token, self.current_at, clock_offset))
+        folder.save(Saved(self._raw_keys, self._raw_policy, self.resume_token, self.current_at, clock_offset, reading))
 
-    def load(self, folder: Folder, saved: Saved, now: datetime) -> list[str]:
+    def load(self, folder: Folder, saved: Saved, now: datetime) -> list[Said]:
         """Takes up what was saved, every segment verified anew; returns what was wrong, as sentences.
 
         After any damage the list is asked for from the beginning, and no age is claimed for what is left of it.
         """
-        problems = []
+        problems: list[Said] = []
         try:
             # Keys first: a log key that was withdrawn must not prove the list once more.
             if saved.keys:
@@ -154,10 +154,14 @@ class Held:
             if saved.policy:
                 self.take_policy(scan_pb2.ScanPolicy.FromString(saved.policy))
         except DecodeError:
-            problems.append("the stored keys or policy were damaged and are not used")
+            problems.append(
+                Said("the stored keys or policy were damaged and are not used", "保存的密钥或方案已损坏，未使用")
+            )
         loaded = persistence.load(self.index, folder.path / state.LISTS)
         if loaded.damaged or loaded.refused:
-            problems.append("the stored list was damaged; parts of it are not used")
+            problems.append(
+                Said("the stored list was damaged; parts of it are not used", "保存的名单已损坏，部分未使用")
+            )
         for doubt in _read_doubts(folder.path / state.DOUBTS):
             self.take_segment(doubt)
         self._survey()

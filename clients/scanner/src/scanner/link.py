@@ -32,6 +32,8 @@ _OPTIONS: Final = (
     ("grpc.keepalive_timeout_ms", 10_000),
     # A scanner's proxy, if any, is its router's business: an environment variable left over must not cut it off.
     ("grpc.enable_http_proxy", 0),
+    # Several scanners in one process are several devices: each has a connection of its own, as at the gates.
+    ("grpc.use_local_subchannel_pool", 1),
 )
 
 

@@ -1,4 +1,4 @@
-"""The program: arguments, enrolment, signals, exit codes."""
+"""The program: one function for each command, signals, exit codes."""
 
 import argparse
 import asyncio
@@ -6,32 +6,33 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
 
-from scanner import enrol
+from scanner import arguments, enrol
+from scanner.block import shows
 from scanner.client import Scanner
-from scanner.clock import SystemClock
+from scanner.clock import SystemClock, counter
 from scanner.enrol import Device, Enrolment
+from scanner.inspecting import Inspection
 from scanner.journal import JournalError
+from scanner.link import CallError
 from scanner.render import Lang
-from scanner.state import StateError
+from scanner.selftest import SelfTest, terminal_of
+from scanner.sound import Sound, Speaker, terminal_bell
+from scanner.state import Folder, StateError
 from scanner.terminal import Terminal, keyboard, typed_lines
 
 OK: Final = 0
 NOT_USABLE: Final = 3
+NOT_REACHED: Final = 5
 INTERRUPTED: Final = 130
-
-_EPILOG: Final = """\
-first time:  lilitong-scanner --state DIR --new-device        prints what the checkpoint lead enrols
-             lilitong-scanner --state DIR --enroll FILE       with the file that comes back
-afterwards:  lilitong-scanner --state DIR
-
-exit codes:  0 end of input or q   2 wrong arguments   3 the state folder or enrolment cannot be used   130 Ctrl-C
-"""
+_LEVELS: Final = (0, 1, 4)
+"""Exit codes of OK, ATTENTION, FAILED."""
 
 
 class _ShiftedClock(SystemClock):
@@ -44,47 +45,83 @@ class _ShiftedClock(SystemClock):
         return super().now() + self._shift
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(words: list[str] | None = None) -> int:
     """The program; returns its exit code."""
-    options = _parser().parse_args(arguments)
+    options = arguments.parse(sys.argv[1:] if words is None else words)
+    if not shows(sys.stdout.encoding):
+        # English words rather than question marks; the self-test says what to set.
+        options.plain, options.lang = True, Lang.EN.value if options.lang == Lang.BOTH.value else options.lang
     console = Console(no_color=options.no_color or None, emoji=False, markup=False)
+    commands: dict[str, Callable[[argparse.Namespace, Console], int]] = {
+        "run": lambda options, console: asyncio.run(_run(options, console)),
+        "new-device": _new_device,
+        "enrol": _enrol,
+        "self-test": lambda options, console: asyncio.run(_self_test(options, console)),
+        "status": _status,
+        "queue": lambda options, console: asyncio.run(_queue(options, console)),
+    }
     try:
-        if options.new_device:
-            console.print(enrol.describe(enrol.make_device(options.state)), soft_wrap=True, highlight=False)
-            return OK
-        return asyncio.run(_run(options, console))
-    except (StateError, JournalError) as error:
-        print(f"lilitong-scanner: {error}", file=sys.stderr)
+        return commands[options.command](options, console)
+    except StateError as error:
+        print(f"lilitong-scanner: {Lang(options.lang).say(error.zh, str(error))}", file=sys.stderr)
+        return NOT_USABLE
+    except JournalError as error:
+        said = Lang(options.lang).say(
+            f"日志无法使用（{error}）；请检查目录权限",
+            f"the journal cannot be used ({error}); check who owns the folder",
+        )
+        print(f"lilitong-scanner: {said}", file=sys.stderr)
         return NOT_USABLE
     except KeyboardInterrupt:
         return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has gone; Python would complain once more when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+
+
+def _new_device(options: argparse.Namespace, console: Console) -> int:
+    console.print(enrol.describe(enrol.make_device(options.state)), soft_wrap=True, highlight=False)
+    return OK
+
+
+def _enrol(options: argparse.Namespace, console: Console) -> int:
+    enrolment = enrol.read_enrolment(options.file)
+    device = enrolment.device or enrol.read_device(options.state)
+    if device is None:
+        raise StateError(
+            f"{options.state} has no device key; run lilitong-scanner new-device and have it enrolled",
+            f"{options.state} 没有设备密钥；请运行 lilitong-scanner new-device 并请负责人登记",
+        )
+    folder = Folder(options.state)
+    try:
+        folder.pin(device.device_id, enrolment.log_keys)
+        enrol.save_device(options.state, device)
+        enrol.save_enrolment(options.state, enrolment)
+    finally:
+        folder.release()
+    lang, name, target = Lang(options.lang), device.device_id, enrolment.target
+    if lang is not Lang.EN:
+        said = f"设备 {name} 已登记，服务器 {target}；下一步：lilitong-scanner self-test"
+        console.print(said, soft_wrap=True, highlight=False)
+    if lang is not Lang.ZH:
+        said = f"Device {name} is enrolled with {target}; next: lilitong-scanner self-test"
+        console.print(said, soft_wrap=True, highlight=False)
+    return OK
 
 
 async def _run(options: argparse.Namespace, console: Console) -> int:
-    device, enrolment = _identity(options)
-    target = options.target or enrolment.target
-    scanner = Scanner(
-        options.state,
-        target,
-        device.device_id,
-        device.key,
-        log_keys=enrolment.log_keys,
-        clock=_ShiftedClock(options.clock_offset),
-        credentials=enrolment.credentials(target),
-    )
-    if options.enroll:
-        enrol.save_device(options.state, device)
-        enrol.save_enrolment(options.state, enrolment)
+    scanner = _scanner(options, options.enrol)
     interrupted = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, interrupted.set)
-    source = sys.stdin.fileno()
+    source, speaker = sys.stdin.fileno(), Speaker(Sound(options.sound), terminal_bell)
     async with scanner:
         # A moment to connect, so that the first verdicts are the server's if it is there at all.
         await scanner.wait_current(options.connect_seconds)
-        with keyboard(source) as typed:
-            terminal = Terminal(scanner, console, Lang(options.lang))
+        with contextlib.closing(speaker), keyboard(source) as typed:
+            terminal = Terminal(scanner, console, Lang(options.lang), speaker, plain=options.plain)
             working = asyncio.create_task(terminal.run(typed_lines(source, typed)))
             stopping = asyncio.create_task(interrupted.wait())
             await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
@@ -98,32 +135,68 @@ async def _run(options: argparse.Namespace, console: Console) -> int:
             return INTERRUPTED
 
 
-def _identity(options: argparse.Namespace) -> tuple[Device, Enrolment]:
-    enrolment = enrol.read_enrolment(options.enroll or options.state / enrol.ENROLMENT)
+async def _self_test(options: argparse.Namespace, console: Console) -> int:
+    test = SelfTest(console, Lang(options.lang), plain=options.plain)
+    with contextlib.closing(Speaker(Sound(options.sound), terminal_bell)) as speaker:
+        level = await test.run(
+            options.state,
+            speaker,
+            target=options.target,
+            seconds=options.connect_seconds,
+            source=terminal_of(sys.stdin.fileno()),
+        )
+    return _LEVELS[level]
+
+
+def _status(options: argparse.Namespace, console: Console) -> int:
+    return _LEVELS[Inspection(options.state, console, Lang(options.lang), plain=options.plain).status()]
+
+
+async def _queue(options: argparse.Namespace, console: Console) -> int:
+    inspection = Inspection(options.state, console, Lang(options.lang), plain=options.plain)
+    if not (options.upload or options.clear):
+        inspection.queue()
+        return OK
+    async with _scanner(options, None) as scanner:
+        try:
+            if options.upload:
+                before = scanner.status().queue  # it also uploads by itself from the moment when it is on line
+                await scanner.wait_current(options.connect_seconds)
+                await scanner.upload()
+                inspection.uploaded(before - scanner.status().queue)
+        except CallError as error:
+            inspection.not_uploaded(str(error))
+            return NOT_REACHED
+        if options.clear:
+            inspection.cleared(scanner.clear_aside())
+    return OK
+
+
+def _scanner(options: argparse.Namespace, enrolling: Path | None) -> Scanner:
+    device, enrolment = _identity(options, enrolling)
+    target = options.target or enrolment.target
+    scanner = Scanner(
+        options.state,
+        target,
+        device.device_id,
+        device.key,
+        log_keys=enrolment.log_keys,
+        clock=_ShiftedClock(getattr(options, "clock_offset", 0.0)),
+        steady=counter,
+        credentials=enrolment.credentials(target),
+    )
+    if enrolling:
+        enrol.save_device(options.state, device)
+        enrol.save_enrolment(options.state, enrolment)
+    return scanner
+
+
+def _identity(options: argparse.Namespace, enrolling: Path | None) -> tuple[Device, Enrolment]:
+    enrolment = enrol.read_enrolment(enrolling or options.state / enrol.ENROLMENT)
     device = enrolment.device or enrol.read_device(options.state)
     if device is None:
-        raise StateError(f"{options.state} has no device key; make one with --new-device and have it enrolled")
+        raise StateError(
+            f"{options.state} has no device key; run lilitong-scanner new-device and have it enrolled",
+            f"{options.state} 没有设备密钥；请运行 lilitong-scanner new-device 并请负责人登记",
+        )
     return device, enrolment
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="lilitong-scanner",
-        description="Scan passes at a checkpoint. Codes are read from standard input; type ? for commands.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    home = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    parser.add_argument("--state", type=Path, default=home / "lilitong-scanner", metavar="DIR", help="state folder")
-    parser.add_argument("--new-device", action="store_true", help="make this device's key, print its public half, end")
-    parser.add_argument("--enroll", type=Path, metavar="FILE", help="enrolment file (needed once)")
-    parser.add_argument("--target", metavar="HOST:PORT", help="another address than the enrolment's")
-    parser.add_argument("--lang", choices=[lang.value for lang in Lang], default=Lang.BOTH.value)
-    parser.add_argument("--no-color", action="store_true", help="no colours (they are left out of pipes anyhow)")
-    parser.add_argument(
-        "--clock-offset", type=float, default=0.0, metavar="S", help="this machine's clock is S seconds behind"
-    )
-    parser.add_argument(
-        "--connect-seconds", type=float, default=2.0, metavar="S", help="wait so long for the server at the start"
-    )
-    return parser

@@ -3,6 +3,8 @@
 import asyncio
 import random
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
 from typing import Final
 
 import grpc
@@ -75,22 +77,13 @@ class Syncing:
         self._mended = failure.refused and failure.server_time is not None and not self._mended
 
     def _take(self, message: scan_pb2.SyncResponse) -> None:
-        now = self._clock.now()
-        match message.WhichOneof("item"):
-            case "segment":
-                try:
-                    self._held.take_segment(wire.from_message(message.segment))
-                except SegmentError:
-                    return  # not even a date: nobody is named by it
-            case "keys":
-                self._held.take_keys(message.keys, now)
-            case "policy":
-                self._held.take_policy(message.policy)
-            case "heartbeat":
-                self._link.heard(message.heartbeat.server_time)
-                self.current = message.heartbeat.current
-                self._held.take_heartbeat(message.heartbeat, self._clock.now())
-                self._changed()
+        heartbeat = message.WhichOneof("item") == "heartbeat"
+        if heartbeat:
+            self._link.heard(message.heartbeat.server_time)
+            self.current = message.heartbeat.current
+        take(self._held, message, self._clock.now())
+        if heartbeat:
+            self._changed()
 
     def _must_begin_anew(self) -> bool:
         """Something of today's list is known to be missing: ask for all of it, not more often than once a minute."""
@@ -101,3 +94,17 @@ class Syncing:
         self._began_anew = loop.time()
         self._held.resume_token = b""
         return True
+
+
+def take(held: Held, message: scan_pb2.SyncResponse, now: datetime) -> None:
+    """One message of a Sync call into what is held. now: the corrected time, by the heartbeat's own if it is one."""
+    match message.WhichOneof("item"):
+        case "segment":
+            with suppress(SegmentError):  # not even a date: nobody is named by it
+                held.take_segment(wire.from_message(message.segment))
+        case "keys":
+            held.take_keys(message.keys, now)
+        case "policy":
+            held.take_policy(message.policy)
+        case "heartbeat":
+            held.take_heartbeat(message.heartbeat, now)

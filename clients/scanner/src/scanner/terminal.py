@@ -5,10 +5,10 @@ import os
 import sys
 import termios
 import threading
+import time
 import tty
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import Final
 
 from rich.console import Console
@@ -19,10 +19,11 @@ from scanner.client import Scanner
 from scanner.journal import JournalError
 from scanner.keyboard import Echo, Lines, Seen, codes, is_code, note
 from scanner.link import CallError
-from scanner.render import Lang
+from scanner.render import Lang, Look
 from scanner.shown import Shown
+from scanner.sound import Speaker
 
-SAME_CODE: Final = timedelta(seconds=2)
+SAME_CODE_S: Final = 2.0
 """A trigger pulled twice types the same code twice; that is one person, not a replay."""
 _LOOK_S: Final = 0.5
 _LAST_UPLOAD_S: Final = 3.0
@@ -44,11 +45,15 @@ HELP: Final = (
 class Terminal:
     """One scanner, one keyboard."""
 
-    def __init__(self, scanner: Scanner, console: Console, lang: Lang) -> None:
+    def __init__(
+        self, scanner: Scanner, console: Console, lang: Lang, speaker: Speaker, *, plain: bool = False
+    ) -> None:
+        """plain: words only, no frames and signs, for screen readers."""
         self._scanner, self._console, self._lang = scanner, console, lang
+        self._speaker, self._plain = speaker, plain
         self._seen = Seen()
         self._last: tuple[str, Shown] | None = None
-        self._last_at = scanner.clock.now()
+        self._last_at = float("-inf")
         self._commands: dict[str, Callable[[], Awaitable[None]]] = {
             "n": lambda: self._judge(""),
             "s": self._state,
@@ -61,6 +66,11 @@ class Terminal:
 
     async def run(self, lines: AsyncIterator[str]) -> None:
         """Until `q` or the end of input."""
+        if self._speaker.fell_back:
+            self._say(
+                "没有播放器，改用终端响铃（可安装 alsa-utils）",
+                "No player found (install alsa-utils); the bell is used",
+            )
         watching = asyncio.create_task(self._watch())
         try:
             async for line in lines:
@@ -70,13 +80,14 @@ class Terminal:
         finally:
             watching.cancel()
         await self._leave()
+        await self._speaker.finished()
 
     async def take(self, line: str) -> None:
         """One line: a command, or what a wedge scanner typed."""
         noted = None if is_code(line) else note(self._seen, line)
         if noted is not None:
             self._seen = noted
-            self._print(render.noted(noted, self._lang))
+            self._print(render.noted(noted, self._lang, self._look))
             return
         word = line.strip().lower()
         if (command := self._commands.get(word)) is not None:
@@ -88,18 +99,25 @@ class Terminal:
                 await self._judge(code)
 
     async def _judge(self, code: str) -> None:
-        now = self._scanner.clock.now()
-        if code and self._last is not None and self._last[0] == code and now - self._last_at < SAME_CODE:
+        again = time.monotonic() - self._last_at < SAME_CODE_S
+        if code and self._last is not None and self._last[0] == code and again:
             self._show(self._last[1])
             return
         shown = await self._scanner.scan(code, self._seen.observations, bearer_matched=self._seen.bearer_matched)
-        self._seen, self._last, self._last_at = Seen(), (code, shown), self._scanner.clock.now()
+        self._seen, self._last, self._last_at = Seen(), (code, shown), time.monotonic()
         self._show(shown)
 
     def _show(self, shown: Shown) -> None:
         queue = self._scanner.status().queue
-        for text in render.verdict(shown, self._lang, self._scanner.clock.now(), queue):
+        self._speaker.play(shown.verdict)
+        for text in render.verdict(shown, self._lang, self._scanner.clock.now(), queue, self._look):
             self._print(text)
+
+    @property
+    def _look(self) -> Look:
+        """As wide as the screen is now. Into a pipe or file goes one line for each verdict, however wide that is."""
+        framed = self._console.is_terminal and not self._plain
+        return Look(self._console.width if framed else 0, plain=self._plain)
 
     async def _upload(self) -> None:
         try:
@@ -110,18 +128,25 @@ class Terminal:
             self._say(f"已上传{count}条", f"{count} uploaded")
 
     async def _state(self) -> None:
-        self._print(render.state(self._scanner.status(), self._lang))
+        self._print(render.state(self._scanner.status(), self._lang, self._look))
 
     async def _help(self) -> None:
         for zh, en in HELP:
             self._say(zh, en)
 
     async def _clear(self) -> None:
-        self._scanner.clear_aside()
+        try:
+            self._scanner.clear_aside()
+        except JournalError as error:
+            self._say(f"未能清除（{error}）", f"Not cleared ({error})")
         await self._state()
 
     async def _aside(self) -> None:
-        found = self._scanner.aside()
+        try:
+            found = self._scanner.aside()
+        except JournalError as error:
+            self._say(f"无法读取（{error}）", f"Cannot be read ({error})")
+            return
         for item in found:
             self._print(Text(f"   {item.scanned_at:%Y-%m-%d %H:%M}Z  {item.scan_id.hex()}  {item.reason}"))
         self._say(f"共{len(found)}条未被接收", f"{len(found)} were not taken")
@@ -139,10 +164,13 @@ class Terminal:
                 status.overdue > 0,
                 status.aside,
                 status.problems,
+                status.in_memory > 0,
+                status.clock_doubtful,
+                round(status.clock_jump_seconds, -1),
             )
             if now != told:
                 told = now
-                self._print(render.state(status, self._lang))
+                self._print(render.state(status, self._lang, self._look))
 
     async def _leave(self) -> None:
         """A last try to upload; what does not get away stays in the journal, and that is said."""
@@ -150,12 +178,13 @@ class Terminal:
             if self._scanner.status().online:
                 async with asyncio.timeout(_LAST_UPLOAD_S):
                     await self._scanner.upload()
-        except (CallError, JournalError, TimeoutError):
+        except (CallError, TimeoutError):
             pass
-        self._print(render.state(self._scanner.status(), self._lang))
+        self._print(render.state(self._scanner.status(), self._lang, self._look))
 
     def _say(self, zh: str, en: str) -> None:
-        self._print(Text(f"   {self._lang.say(zh, en)}"))
+        indent = "" if self._plain else "   "
+        self._print(Text(f"{indent}{self._lang.say(zh, en)}"))
 
     def _print(self, text: Text) -> None:
         self._console.print(text, soft_wrap=True, highlight=False)

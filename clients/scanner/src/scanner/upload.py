@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from lilitong.checkpoint.v1 import scan_pb2
 from passes.device import sign_batch
 
-from scanner.clock import CorrectedClock
-from scanner.journal import Journal, JournalError
+from scanner.backlog import Backlog
+from scanner.clock import CorrectedClock, boot
 from scanner.link import CallError, Failure, Link
 
 OLDEST: Final = timedelta(hours=72)
@@ -26,8 +26,8 @@ _TAKEN: Final = (scan_pb2.RECORD_OUTCOME_RECORDED, scan_pb2.RECORD_OUTCOME_DUPLI
 class Uploading:
     """Exactly once: a scan leaves the journal only at the server's word, and its id makes a second upload a duplicate."""
 
-    def __init__(self, link: Link, journal: Journal, key: EllipticCurvePrivateKey, clock: CorrectedClock) -> None:
-        self._link, self._journal, self._key, self._clock = link, journal, key, clock
+    def __init__(self, link: Link, backlog: Backlog, key: EllipticCurvePrivateKey, clock: CorrectedClock) -> None:
+        self._link, self._backlog, self._key, self._clock = link, backlog, key, clock
         self._more = asyncio.Event()
         self._sending = asyncio.Lock()
 
@@ -45,7 +45,7 @@ class Uploading:
                 continue  # the next heartbeat wakes us
             try:
                 await self.flush()
-            except (CallError, JournalError):
+            except CallError:
                 await asyncio.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311 - spreads uploads, hides nothing
                 wait = min(wait * 2, _WAITS[1])
                 self._more.set()
@@ -56,8 +56,8 @@ class Uploading:
         """Uploads what is queued now; how many scans the server now has. CallError when it cannot be asked."""
         taken = 0
         async with self._sending:
-            self._put_aside_what_is_too_old()
-            while scans := self._journal.oldest(BATCH):
+            self._mend_times_and_put_aside_what_is_too_old()
+            while scans := self._backlog.oldest(BATCH):
                 taken += await self._send(scans)
         return taken
 
@@ -75,7 +75,7 @@ class Uploading:
                 done.append(result.scan_id)
             elif result.outcome == scan_pb2.RECORD_OUTCOME_REJECTED:
                 refused.append((result.scan_id, result.reason))
-        self._journal.settle(done, refused)
+        self._backlog.settle(done, refused)
         if not done and not refused:
             # An answer that says nothing of what was asked: without this the same batch would be sent for ever.
             raise CallError(Failure(grpc.StatusCode.INTERNAL, "NO_RESULTS"))
@@ -84,13 +84,14 @@ class Uploading:
     async def _split(self, scans: list[scan_pb2.OfflineScan], reason: str) -> int:
         """One scan that breaks the contract must not hold up the others: find it and put it aside."""
         if len(scans) == 1:
-            self._journal.settle((), [(scans[0].scan_id, reason or "INVALID")])
+            self._backlog.settle((), [(scans[0].scan_id, reason or "INVALID")])
             return 0
         middle = len(scans) // 2
         return await self._send(scans[:middle]) + await self._send(scans[middle:])
 
-    def _put_aside_what_is_too_old(self) -> None:
+    def _mend_times_and_put_aside_what_is_too_old(self) -> None:
         """Only by a clock that the server has confirmed in this run: a dead battery must not age the whole queue."""
         if self._clock.synced:
-            old = self._journal.older_than(self._clock.now() - OLDEST)
-            self._journal.settle((), [(scan_id, "TOO_OLD") for scan_id in old])
+            self._backlog.mend(boot(), self._clock.now(), self._clock.steady())
+            old = self._backlog.older_than(self._clock.now() - OLDEST)
+            self._backlog.settle((), [(scan_id, "TOO_OLD") for scan_id in old])

@@ -66,15 +66,21 @@ async def program(tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
     """`await program("--state", …)` starts `python -m scanner`; ended with the test, whatever happens."""
     started: list[Program] = []
 
-    async def start(*arguments: object, stdin: int = PIPE, stdout: int = PIPE) -> Program:
-        environment = dict(os.environ) | {
-            "PYTHONPATH": os.pathsep.join(sys.path),
-            "PYTHONIOENCODING": "utf-8",
-            "TERM": "xterm-256color",
-        }
+    async def start(
+        *arguments: object, stdin: int = PIPE, stdout: int = PIPE, environment: dict[str, str] | None = None
+    ) -> Program:
+        whole = (
+            dict(os.environ)
+            | {
+                "PYTHONPATH": os.pathsep.join(sys.path),
+                "PYTHONIOENCODING": "utf-8",
+                "TERM": "xterm-256color",
+            }
+            | (environment or {})
+        )
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "scanner", *map(str, arguments),
-            stdin=stdin, stdout=stdout, stderr=STDOUT, env=environment, cwd=tmp_path,
+            stdin=stdin, stdout=stdout, stderr=STDOUT, env=whole, cwd=tmp_path,
         )  # fmt: skip
         started.append(Program(process))
         return started[-1]

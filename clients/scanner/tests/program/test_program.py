@@ -35,8 +35,8 @@ async def test_codes_typed_in_get_verdicts_in_both_languages_without_colour_code
     assert "✖ 禁止通行 DENY" in deny
     assert "密切接触者，正在隔离" in text
     assert "Close contact under quarantine" in text
-    assert "? 请核实 REFER" in nothing
-    assert "? 请核实 REFER" in garbage
+    assert "▲ 请核实 REFER" in nothing
+    assert "▲ 请核实 REFER" in garbage
     assert "\x1b" not in text
     assert len(live_checkpoint.stored) == 4
 
@@ -110,7 +110,7 @@ async def test_at_a_terminal_a_code_does_not_fill_the_screen_and_the_terminal_is
     assert "ok 36.6" in run.screen
     assert code[:12] in run.screen
     assert code[:14] not in run.screen
-    assert "\x1b[1;37;42m" in run.screen
+    assert "\x1b[1;38;5;16;48;5;87m" in run.screen
     assert "GOAWAY" not in run.screen
     assert termios.tcgetattr(ours) == before
     os.close(ours)
@@ -120,7 +120,7 @@ async def test_at_a_terminal_a_code_does_not_fill_the_screen_and_the_terminal_is
 async def test_a_new_device_prints_what_is_enrolled_and_keeps_its_key(program, tmp_path):
     said = []
     for _ in range(2):
-        run = await program("--state", tmp_path / "state", "--new-device")
+        run = await program("new-device", "--state", tmp_path / "state")
         assert await run.end() == 0
         said.append(run.lines)
     assert said[0] == said[1]

@@ -25,10 +25,12 @@ from chassis.jwks import KeySource, VerificationRegistry
 CallerKind = Literal["person", "workload", "device", "anonymous"]
 
 # Official statistical codes are 2, 4, 6, 9 or 12 digits; parts below the twelfth carry a suffix.
-_AREA = re.compile(r"\d{2}(\d{2}(\d{2}(\d{3}(\d{3}[0-9A-Za-z-]{0,20})?)?)?)?")
+_AREA = re.compile(r"\d{2}(\d{2}(\d{2}(\d{3}(\d{3}[0-9A-Za-z-]{0,20})?)?)?)?", re.ASCII)
 _NAME = re.compile(r"[\x21-\x7e]{1,128}")
 _LONGEST_TOKEN = 8192
 _NEVER = datetime.max.replace(tzinfo=UTC)
+# What a token can make its decoders raise; the last one by JSON nested deeper than Python's stack.
+_BROKEN = (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
 _LAST_INSTANT = 16_725_225_600  # the year 2500: within what `datetime` holds, beyond any honest token
 
 
@@ -123,7 +125,7 @@ class TokenVerifier:
     async def _verify(self, token: str, now: float) -> Caller:
         try:
             header = jws.extract_compact(token.encode()).headers()
-        except (JoseError, ValueError, TypeError, KeyError, AttributeError):
+        except _BROKEN:
             raise refused() from None
         kid, algorithm = header.get("kid"), header.get("alg")
         # `crit` and `b64` change what the signature means (RFC 7515 §4.1.11, RFC 7797); we use neither.
@@ -134,7 +136,7 @@ class TokenVerifier:
             raise refused()
         try:
             claims = jwt.decode(token, key, registry=self._registry).claims
-        except (JoseError, ValueError, TypeError, KeyError):
+        except _BROKEN:
             raise refused() from None
         return self._caller(claims, now)
 

@@ -94,7 +94,7 @@ def constraint_errors(mapping: Mapping[str, Callable[[], DomainError]]) -> Itera
 
 
 def store_error(error: BaseException) -> DomainError | None:
-    """The public face of a store that is down, busy or lost a race; None for any other exception.
+    """The public face of a store that is down, busy, lost a race or holds no such text; None for any other exception.
 
     A handler does not catch these: the interceptor asks here, so that callers learn to try again instead of
     reading "internal error".
@@ -103,6 +103,9 @@ def store_error(error: BaseException) -> DomainError | None:
         return DomainError(Kind.ABORTED, "STORE_CONFLICT", "Another change came first; try again.")
     if isinstance(error, asyncpg.QueryCanceledError | asyncpg.LockNotAvailableError):
         return DomainError(Kind.UNAVAILABLE, "STORE_BUSY", "The store is busy; try again.")
+    if isinstance(error, asyncpg.CharacterNotInRepertoireError):
+        # U+0000, which protobuf's strings may hold and Postgres' texts never. Whoever sends it must not try for ever.
+        return DomainError(Kind.INVALID, "INVALID_REQUEST", "The request breaks its contract.")
     if isinstance(error, _STORE_GONE):
         return DomainError(Kind.UNAVAILABLE, "STORE_UNAVAILABLE", "The store cannot be reached right now; try again.")
     return None

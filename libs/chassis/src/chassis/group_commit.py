@@ -21,6 +21,42 @@ DATA_ERRORS = (
 )
 
 
+class Linger:
+    """When a batch should wait for more: only while so much comes in that the wait pays.
+
+    A transaction costs the same for one item as for twenty. Under load that is what a process runs out of, and since
+    its callers queue anyway, a short wait costs them nothing; a lone caller would wait for nobody, and so never does.
+
+    Args:
+        seconds: the longest wait.
+        crowd: a batch waits if, at the rate of the last moments, at least that many items come within `seconds`.
+        enough: a batch of this size waits no longer.
+
+    """
+
+    def __init__(self, *, seconds: float = 0.02, crowd: int = 8, enough: int = 64) -> None:
+        self.seconds, self.crowd, self.enough = seconds, crowd, enough
+        self._began = self._count = 0.0
+        self._last = 0.0
+
+    def arrived(self, now: float) -> None:
+        """One more item, at that time of the loop."""
+        self._turn(now)
+        self._count += 1
+
+    def crowded(self, now: float) -> bool:
+        """Whether a wait that begins now pays."""
+        self._turn(now)
+        return max(self._last, self._count) >= self.crowd
+
+    def _turn(self, now: float) -> None:
+        # Counted in windows as long as the wait: what the last one brought, or this one already has, the next one may.
+        passed = now - self._began
+        if passed >= self.seconds:
+            self._last = self._count if passed < 2 * self.seconds else 0.0
+            self._began, self._count = now, 0.0
+
+
 class GroupCommit(Generic[Item, Answer]):
     """Joins concurrent writes into few transactions and gives each caller its own answer after the commit.
 
@@ -35,6 +71,7 @@ class GroupCommit(Generic[Item, Answer]):
         connections: transactions in flight at once.
         max_batch: items per transaction.
         acquire_seconds: how long a batch waits for a connection before its callers are told.
+        linger: whether and how long a batch waits for more; never, unless given.
 
     """
 
@@ -46,12 +83,16 @@ class GroupCommit(Generic[Item, Answer]):
         connections: int = 2,
         max_batch: int = 500,
         acquire_seconds: float = 5.0,
+        linger: Linger | None = None,
     ) -> None:
         self._pool = pool
         self._write = write
         self._connections = connections
         self._max_batch = max_batch
         self._acquire_seconds = acquire_seconds
+        self._linger = linger
+        # Set while a flusher waits for its batch to grow: meanwhile nobody else begins one.
+        self._growing: asyncio.Future[None] | None = None
         self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
         self._flushers: set[asyncio.Task[None]] = set()
         # Counted by the flushers themselves: the event loop forgets a finished task a turn later, and a write submitted within
@@ -64,8 +105,15 @@ class GroupCommit(Generic[Item, Answer]):
         It fails with what `write` raised for this item, or with the connection's error, after which the write may or may not have
         happened: send it again with the same id. A cancelled caller leaves the others alone.
         """
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Answer] = loop.create_future()
         self._waiting.append((item, future))
+        if self._linger is not None:
+            self._linger.arrived(loop.time())
+            if self._growing is not None:
+                if len(self._waiting) >= self._linger.enough and not self._growing.done():
+                    self._growing.set_result(None)
+                return future
         if self._running < self._connections:
             self._start()
         return future
@@ -84,11 +132,26 @@ class GroupCommit(Generic[Item, Answer]):
         try:
             # One turn of the loop lets everybody who is ready to submit join the first batch.
             await asyncio.sleep(0)
-            while self._waiting:
+            # Whoever lets a batch grow takes what comes meanwhile; a second flusher would only halve it.
+            while self._waiting and self._growing is None:
+                if self._linger is not None and len(self._waiting) < self._linger.enough:
+                    await self._grow(self._linger)
                 if batch := self._take():
                     await self._commit(batch)
         finally:
             self._running -= 1
+
+    async def _grow(self, linger: "Linger") -> None:
+        loop = asyncio.get_running_loop()
+        if not linger.crowded(loop.time()):
+            return
+        self._growing = growing = loop.create_future()
+        timer = loop.call_later(linger.seconds, _wake, growing)
+        try:
+            await growing
+        finally:
+            timer.cancel()
+            self._growing = None
 
     def _take(self) -> list[tuple[Item, "asyncio.Future[Answer]"]]:
         batch: list[tuple[Item, asyncio.Future[Answer]]] = []
@@ -130,6 +193,11 @@ class GroupCommit(Generic[Item, Answer]):
         """Returns when everything submitted has been answered."""
         while self._flushers:
             await asyncio.gather(*self._flushers, return_exceptions=True)
+
+
+def _wake(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 def _check_count(batch: Sequence[object], answers: Sequence[object]) -> None:

@@ -1,4 +1,7 @@
-"""Day partitions: made ahead of time, dropped with the day's key. The work is done by functions of the schema's owner."""
+"""Day partitions: made ahead of time, reindexed when no more is written to them, dropped with the day's key.
+
+Making and dropping is done by functions of the schema's owner.
+"""
 
 from datetime import date, timedelta
 
@@ -9,6 +12,8 @@ from chassis.pool import Connection
 
 KEEP_DAYS = 14
 AHEAD_DAYS = 8
+# A replica that died while it reindexed holds its day for so long.
+CLAIM = timedelta(hours=1)
 
 
 async def ensure(connection: Connection, first: date, last: date) -> int:
@@ -41,3 +46,53 @@ async def maintain(
             await connection.execute("SELECT ensure_day_partitions($1, $2, $3)", parent, first, last)
         for parent in parents:
             await connection.execute("SELECT drop_day_partitions($1, $2)", parent, first)
+
+
+async def reindex_closed(pool: asyncpg.Pool, clock: Clock, *, days: int = 1) -> list[str]:
+    """Builds the indexes of closed partitions anew, without the gaps that writing left; returns the partitions' names.
+
+    A partition is closed once no writer can reach it (`day_partitioned.reindex_after_days`). At most `days` of them in one
+    call, the oldest first; each once, by one replica. Readers and writers go on meanwhile (REINDEX CONCURRENTLY), which takes
+    seconds for millions of rows: give it a pool whose statements may last (`chassis.pool.create`). What an interrupted run
+    left is dropped first.
+    """
+    today = local_day(clock.now())
+    done: list[str] = []
+    async with pool.acquire() as connection:
+        for parent, day in await _closed(connection, today):
+            if len(done) == days:
+                break
+            if not await connection.fetchval(_CLAIM, parent, day, clock.now(), clock.now() - CLAIM):
+                continue
+            partition = f"{parent}_{day:%Y%m%d}"
+            await connection.execute("SELECT drop_broken_indexes($1, $2)", parent, day)
+            # A name from the catalogue; and no parameters, because it must be a simple statement of its own.
+            await connection.execute(f'REINDEX TABLE CONCURRENTLY "{partition}"')
+            await connection.execute("UPDATE day_reindexed SET done = true WHERE parent = $1 AND day = $2", parent, day)
+            done.append(partition)
+    return done
+
+
+_CLAIM = """
+    INSERT INTO day_reindexed AS r (parent, day, began) VALUES ($1, $2, $3)
+    ON CONFLICT (parent, day) DO UPDATE SET began = excluded.began WHERE NOT r.done AND r.began < $4
+    RETURNING true
+"""
+
+
+async def _closed(connection: Connection, today: date) -> list[tuple[str, date]]:
+    rows = await connection.fetch(
+        """
+        SELECT parent, closed.day FROM (
+            SELECT d.parent, to_date(right(child.relname, 8), 'YYYYMMDD') AS day, d.reindex_after_days AS after_days
+            FROM day_partitioned d
+            JOIN pg_inherits ON inhparent = to_regclass(quote_ident(d.parent))
+            JOIN pg_class child ON child.oid = inhrelid
+        ) AS closed
+        WHERE closed.day + after_days <= $1
+          AND NOT EXISTS (SELECT FROM day_reindexed r WHERE r.done AND (r.parent, r.day) = (closed.parent, closed.day))
+        ORDER BY closed.day, parent
+        """,
+        today,
+    )
+    return [(row["parent"], row["day"]) for row in rows]

@@ -17,10 +17,12 @@ import asyncio
 import faulthandler
 import gc
 import inspect
+import os
+import resource
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -33,9 +35,14 @@ from chassis.rpc.server import ListenError
 from chassis.tasks import supervise
 
 _log = structlog.get_logger("chassis.run")
+_OPEN_FILES = 65_536
 _LOOK_EVERY = 0.5
+_LOOK_AT_FIRST = 0.05  # a start should not end with a wait for the next look
 _CHECK_LIMIT = 2.0
-_TASK_LIMIT = 5.0
+_CANCEL_AGAIN = 1.0
+_CANCELS = 5
+# Calls and batches make thousands of objects that no cycle holds; the default, 700, walks them again and again for nothing.
+_COLLECT_AFTER = (20_000, 20, 20)
 
 
 class Serving(Protocol):
@@ -109,7 +116,8 @@ class Service:
         """The whole life; returns the exit code: 0 after a clean end, 1 after a failure."""
         started = time.perf_counter()
         try:
-            await wire(self)
+            if not await self._wired(wire):
+                return 0
             for name, work, essential in self._tasks:
                 self._running.append(asyncio.create_task(supervise(name, work, self._crashed if essential else None)))
             for server in self._servers:
@@ -118,6 +126,7 @@ class Service:
             # What exists now lives as long as the process; the collector need not walk it again.
             gc.collect()
             gc.freeze()
+            gc.set_threshold(*_COLLECT_AFTER)
             _log.info("started", ports=self.ports, seconds=round(time.perf_counter() - started, 3))
             await self._stop.wait()
         except ListenError as error:
@@ -130,14 +139,38 @@ class Service:
             await self._end()
         return 1 if self._failed else 0
 
+    async def _wired(self, wire: Callable[["Service"], Awaitable[None]]) -> bool:
+        """Put everything together; False when the end was asked for meanwhile: `wire` may be waiting for a database."""
+        starting = asyncio.current_task()
+
+        async def cut_short() -> None:
+            await self._stop.wait()
+            if starting is not None:
+                starting.cancel()
+
+        # Awaited in this very task, because context variables that `wire` sets must hold for all that follows.
+        watch = asyncio.create_task(cut_short())
+        try:
+            await wire(self)
+        except asyncio.CancelledError:
+            if starting is None or not self._stop.is_set():
+                raise
+            starting.uncancel()
+            _log.info("stopped_while_starting")
+            return False
+        finally:
+            watch.cancel()
+        return True
+
     def _crashed(self) -> None:
         self._failed = True
         self._stop.set()
 
     async def _watch_readiness(self) -> None:
+        pause = _LOOK_AT_FIRST
         while True:
-            await self.look()
-            await asyncio.sleep(_LOOK_EVERY)
+            pause = _LOOK_EVERY if await self.look() else min(pause * 1.1, _LOOK_EVERY)
+            await asyncio.sleep(pause)
 
     async def look(self) -> bool:
         """Evaluate the readiness checks now and tell the servers."""
@@ -166,12 +199,8 @@ class Service:
                 lambda server=server: server.drain(self.drain_seconds, linger=self.linger_seconds),  # type: ignore[misc]
                 self.drain_seconds + self.linger_seconds + 5.0,
             )
-        for task in self._running:
-            task.cancel()
-        if self._running:
-            _, stuck = await asyncio.wait(self._running, timeout=_TASK_LIMIT)
-            if stuck:
-                _log.warning("tasks_stuck", count=len(stuck))
+        if stuck := await cancelled(self._running):
+            _log.warning("tasks_stuck", count=len(stuck))
         for closer in reversed(self._closers):
             await self._bounded(closer.name, closer.close, closer.limit)
         _log.info("stopped")
@@ -193,6 +222,30 @@ async def _holds(check: Check) -> bool:
         return False
 
 
+async def cancelled(tasks: Collection["asyncio.Task[object]"]) -> "set[asyncio.Task[object]]":
+    """Cancel tasks until they end, for at most `_CANCELS` × `_CANCEL_AGAIN` seconds; returns those that would not.
+
+    Once is not enough: `asyncio.wait_for` loses a cancellation that meets the very moment in which what it waits for is
+    done (https://github.com/python/cpython/issues/86296), and drivers are full of it.
+    """
+    left = {task for task in tasks if not task.done()}
+    for _ in range(_CANCELS):
+        if not left:
+            break
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=_CANCEL_AGAIN)
+    return left
+
+
+def _open_files() -> None:
+    """Raise the soft limit of open files as far as is allowed: at the usual 1,024 a crowd of idle clients shuts others out."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def run(
     name: str,
     wire: Callable[[Service], Awaitable[None]],
@@ -204,6 +257,7 @@ def run(
 
     A second signal ends the process at once. SIGUSR1 prints every thread's stack to standard error.
     """
+    _open_files()
     faulthandler.enable()
     with suppress(AttributeError, ValueError):  # no SIGUSR1 on this platform, or standard error is not a file
         faulthandler.register(signal.SIGUSR1, all_threads=True)
@@ -220,6 +274,13 @@ def run(
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, asked)
-        return await service.serve(wire)
+        code = await service.serve(wire)
+        # What libraries left running; the loop's own end would wait for it for ever.
+        if stuck := await cancelled(asyncio.all_tasks() - {asyncio.current_task()}):
+            _log.warning("ended_with_tasks", count=len(stuck))
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+        return code
 
     return uvloop.run(live())

@@ -4,16 +4,30 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 import structlog
 
+from chassis.cancelling import checkpoint
 from chassis.metrics import TASK_CRASHES
 
 _log = structlog.get_logger("chassis.tasks")
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 2.0  # a dependency that returns should find its work taken up within seconds
 _CALM = 60.0  # after this long without a crash the next one is a first one again
+
+
+async def rest(woken: asyncio.Event, seconds: float) -> None:
+    """What stands between two turns of an endless loop: until `woken` is set, for at most `seconds`; clears it.
+
+    A task whose cancellation was dropped in its turn ends here.
+    """
+    checkpoint()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await woken.wait()
+    woken.clear()
 
 
 async def supervise(

@@ -2,7 +2,7 @@ import asyncio
 
 import asyncpg
 import pytest
-from chassis.group_commit import GroupCommit
+from chassis.group_commit import GroupCommit, Linger
 
 pytestmark = pytest.mark.connected
 
@@ -127,3 +127,54 @@ async def test_a_cancelled_flush_cancels_its_callers_and_the_next_write_is_serve
     with pytest.raises(asyncio.CancelledError):
         await stuck
     assert await asyncio.wait_for(commit.submit(1), 5) == 1
+
+
+async def test_under_load_a_batch_waits_for_more(numbers):
+    writer = Writer()
+    commit = GroupCommit(numbers, writer, linger=Linger(seconds=0.5, crowd=8))
+    first = [commit.submit(n) for n in range(20)]
+    await asyncio.sleep(0.05)
+    assert writer.batches == []
+    answers = await asyncio.gather(*first, *map(commit.submit, range(20, 40)))
+    assert [n * 10 for n in range(40)] == answers
+    assert writer.batches == [40]
+
+
+async def test_a_lone_write_waits_for_nobody(numbers):
+    commit = GroupCommit(numbers, Writer(), linger=Linger(seconds=30))
+    assert [n * 10 for n in range(7)] == [await asyncio.wait_for(commit.submit(n), 5) for n in range(7)]
+
+
+async def test_a_batch_that_is_large_enough_waits_no_longer(numbers):
+    writer = Writer()
+    commit = GroupCommit(numbers, writer, linger=Linger(seconds=30, crowd=8, enough=40))
+    first = [commit.submit(n) for n in range(20)]
+    await asyncio.sleep(0.05)
+    await asyncio.wait_for(asyncio.gather(*first, *map(commit.submit, range(20, 40))), 5)
+    assert writer.batches == [40]
+
+
+async def test_draining_waits_for_a_batch_that_still_grows(numbers):
+    commit = GroupCommit(numbers, Writer(), linger=Linger(seconds=0.3, crowd=8))
+    futures = [commit.submit(n) for n in range(20)]
+    await asyncio.sleep(0.05)
+    await asyncio.wait_for(commit.drain(), 5)
+    assert all(future.done() for future in futures)
+
+
+async def test_a_flush_cancelled_while_its_batch_grows_leaves_the_next_write_served(numbers):
+    commit = GroupCommit(numbers, Writer(), linger=Linger(seconds=0.5, crowd=8))
+    waiting = [commit.submit(n) for n in range(20)]
+    await asyncio.sleep(0.05)
+    next(iter(commit._flushers)).cancel()
+    await asyncio.sleep(0)
+    answers = await asyncio.wait_for(asyncio.gather(*waiting, commit.submit(20)), 5)
+    assert [n * 10 for n in range(21)] == answers
+
+
+@pytest.mark.parametrize(("pause", "crowded"), [(0.5, True), (1.5, True), (2.5, False)])
+async def test_a_crowd_is_one_for_a_moment_only(pause, crowded):
+    linger = Linger(seconds=1.0, crowd=8)
+    for _ in range(8):
+        linger.arrived(100.0)
+    assert linger.crowded(100.0 + pause) is crowded

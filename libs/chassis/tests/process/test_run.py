@@ -1,12 +1,13 @@
 import asyncio
 import os
+import resource
 import signal
 import subprocess
 import sys
 import textwrap
 
 import pytest
-from chassis.run import Service
+from chassis.run import Service, _open_files
 from chassis.tasks import supervise
 
 
@@ -36,6 +37,59 @@ async def live(wire, *, until=None):
     service.stop()
     async with asyncio.timeout(10):
         return service, await living
+
+
+async def test_an_end_asked_for_while_the_start_waits_is_not_kept_waiting():
+    """A database that does not come is waited for, for a minute; SIGTERM meanwhile is heard at once."""
+    story, waits = [], asyncio.Event()
+
+    async def close():
+        story.append("closed")
+
+    async def wire(service):
+        service.closer("bus", close)
+        waits.set()
+        await asyncio.sleep(60)
+        story.append("wired")
+
+    service = Service("test", drain_seconds=1)
+    living = asyncio.create_task(service.serve(wire))
+    await waits.wait()
+    service.stop()
+    async with asyncio.timeout(2):
+        assert await living == 0
+    assert story == ["closed"]
+
+
+async def test_a_start_that_somebody_else_cancels_is_cancelled():
+    waits = asyncio.Event()
+
+    async def wire(service):
+        waits.set()
+        await asyncio.sleep(60)
+
+    living = asyncio.create_task(Service("test").serve(wire))
+    await waits.wait()
+    living.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await living
+
+
+async def test_a_start_is_ready_soon_after_its_conditions_hold():
+    looks = 0
+
+    def tenth_time():
+        nonlocal looks
+        looks += 1
+        return looks >= 10
+
+    async def wire(service):
+        service.server(FakeServer([]))
+        service.check("list", tenth_time)
+
+    began = asyncio.get_running_loop().time()
+    await live(wire, until=lambda service: service.ready)
+    assert asyncio.get_running_loop().time() - began < 4  # a look every half second would take longer
 
 
 async def test_the_end_is_the_start_in_reverse():
@@ -197,3 +251,14 @@ def test_a_second_signal_ends_it_at_once():
             process.wait(0.5)
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == -signal.SIGKILL
+
+
+@pytest.mark.feature("R9")
+@pytest.mark.parametrize(("hard", "expected"), [(4096, 4096), (1_000_000, 65_536), (-1, 65_536)])
+def test_a_process_may_open_as_many_files_as_its_hard_limit_allows(monkeypatch, hard, expected):
+    """Else a crowd of idle clients shuts all others out at the usual soft limit."""
+    given = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, hard))
+    monkeypatch.setattr(resource, "setrlimit", lambda _, limits: given.append(limits))
+    _open_files()
+    assert given == [(expected, hard)]

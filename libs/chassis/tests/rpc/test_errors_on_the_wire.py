@@ -39,9 +39,10 @@ async def test_an_unknown_exception_leaks_nothing_but_an_id_that_is_in_the_log(s
         (asyncpg.AdminShutdownError("x"), Kind.UNAVAILABLE, "STORE_UNAVAILABLE"),
         (ConnectionRefusedError("x"), Kind.UNAVAILABLE, "STORE_UNAVAILABLE"),
         (asyncpg.InternalClientError("x"), Kind.UNAVAILABLE, "STORE_UNAVAILABLE"),
+        (asyncpg.CharacterNotInRepertoireError("x"), Kind.INVALID, "INVALID_REQUEST"),
     ],
 )
-async def test_a_store_that_is_away_is_answered_as_try_again(serve, world, raised, kind, reason):
+async def test_a_store_that_cannot_is_answered_by_what_the_caller_should_do(serve, world, raised, kind, reason):
     running = await serve()
     world.errors["it"] = raised
     with pytest.raises(grpc.aio.AioRpcError) as caught:

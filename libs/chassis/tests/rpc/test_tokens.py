@@ -8,6 +8,9 @@ import pytest
 from chassis.auth import FileToken, TokenVerifier
 from chassis.errors import DomainError, Kind
 from chassis.jwks import KeySource, parse_keys
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
 from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
@@ -68,6 +71,7 @@ async def test_the_other_asymmetric_algorithms_are_taken(verifier, issuer, algor
         {"areas": ["1"]},
         {"areas": ["141"]},
         {"areas": ["x"]},
+        {"areas": ["１４１１０２"]},
         {"areas": "141102"},
         {"workload": True},
         {"workload": "yes", "sub": "workload:venue"},
@@ -136,6 +140,15 @@ async def test_a_header_cannot_bring_its_own_key_or_change_the_meaning_of_the_si
 @pytest.mark.parametrize("text", ["", ".", "..", "a.b.c", "é.ü.ö", "x" * 9000, "e30.e30.e30", "W10.W10.AA", "\x00"])
 async def test_rubbish_is_refused_like_a_forgery(verifier, text):
     await refused(verifier, text)
+
+
+@pytest.mark.feature("S2")
+async def test_json_nested_deeper_than_the_stack_is_refused_like_a_forgery(verifier, issuer):
+    head, body, signature = issuer.token().split(".")
+    await refused(verifier, f"{b64(b'[' * 3000)}.{body}.{signature}")
+    text = f"{head}.{b64(b'[' * 3000)}"
+    r, s = decode_dss_signature(issuer.key.private_key.sign(text.encode(), ECDSA(SHA256())))
+    await refused(verifier, f"{text}.{b64(r.to_bytes(32) + s.to_bytes(32))}")
 
 
 def test_a_key_set_gives_only_signing_keys_of_the_allowed_kinds():

@@ -9,6 +9,7 @@ from typing import Protocol
 import asyncpg
 import structlog
 from chassis.clock import Clock, local_day
+from chassis.tasks import rest
 
 from daysets import projection
 from daysets.index import DaySetIndex, Outcome
@@ -123,7 +124,6 @@ class Follower:
     async def _follow(self) -> None:
         failing = False
         while True:
-            self._woken.clear()
             try:
                 await self.check()
                 failing = False
@@ -131,10 +131,7 @@ class Follower:
                 if not failing:
                     _log.warning("day_sets_not_followed", error=type(error).__name__)
                 failing = True
-            try:
-                await asyncio.wait_for(self._woken.wait(), self._poll)
-            except TimeoutError:
-                continue
+            await rest(self._woken, self._poll)
 
     async def _seed(self) -> None:
         attempt = 0

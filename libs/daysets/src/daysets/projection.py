@@ -18,7 +18,7 @@ from lilitong.quarantine.v1.keys_pb2 import VerificationKeysChanged
 
 from daysets import wire
 from daysets.segment import Segment, SegmentError, is_proven
-from daysets.trust import Key, TrustedKeys, Use, from_messages
+from daysets.trust import Key, TrustedKeys, Use
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
@@ -139,13 +139,15 @@ def segment_handler(trusted: Callable[[], TrustedKeys], after_commit: AfterCommi
 
 
 def keys_handler(after_commit: AfterCommit) -> Handler:
-    """The consumer's handler of `lilitong.quarantine.key.v1.changed`; `after_commit` is `TrustStore.reload`."""
+    """The consumer's handler of `lilitong.quarantine.key.v1.changed`; `after_commit` is `TrustStore.wake`.
 
-    async def handle(conn: Db, event: Received) -> AfterCommit | None:
-        keys = from_messages(event.parse(VerificationKeysChanged).keys)
-        if not keys:
+    The event says that the keys have changed, not to what: nothing on the bus is signed, and whoever could name a log
+    key there could deny anybody. The list itself is asked of quarantine.
+    """
+
+    async def handle(_: Db, event: Received) -> AfterCommit | None:
+        if not event.parse(VerificationKeysChanged).keys:
             raise PoisonError("keys: the list is empty")
-        await replace_keys(conn, keys)
         return after_commit
 
     return handle

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import asyncpg
 import structlog
 from chassis.clock import Clock
+from chassis.tasks import rest
 
 from daysets import projection
 from daysets.trust import Key, TrustedKeys
@@ -35,6 +36,7 @@ class TrustStore:
         self._listed: Sequence[Key] = []
         self._keys = TrustedKeys()
         self._listeners: list[Callable[[], None]] = []
+        self._woken = asyncio.Event()
 
     @property
     def keys(self) -> TrustedKeys:
@@ -72,13 +74,17 @@ class TrustStore:
             await projection.replace_keys(conn, fetched)
         await self.reload()
 
+    def wake(self) -> None:
+        """Ask quarantine now instead of at the next turn, and again each second until it answers."""
+        self._woken.set()
+
     async def run(self) -> None:
         """Until cancelled: asks Postgres and, less often, quarantine. With either away the keys stay as they are."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._repeat(self.reload, self._poll))
-            tasks.create_task(self._repeat(self.refresh, self._refetch))
+            tasks.create_task(self._repeat(self.reload, self._poll, asyncio.Event()))
+            tasks.create_task(self._repeat(self.refresh, self._refetch, self._woken))
 
-    async def _repeat(self, work: Callable[[], Awaitable[None]], pause: float) -> None:
+    async def _repeat(self, work: Callable[[], Awaitable[None]], pause: float, woken: asyncio.Event) -> None:
         while True:
             try:
                 await work()
@@ -86,4 +92,4 @@ class TrustStore:
             except Exception as error:  # noqa: BLE001 - keys stay as they are whatever failed; the loop must not end
                 _log.warning("keys_not_refreshed", step=work.__name__, error=type(error).__name__)
                 wait = min(pause, 1.0)
-            await asyncio.sleep(wait)
+            await rest(woken, wait)

@@ -129,7 +129,7 @@ Global___ListVerificationKeysResponse: _TypeAlias = ListVerificationKeysResponse
 
 @_typing.final
 class VerificationKeysChanged(_message.Message):
-    """Subject lilitong.quarantine.key.v1.changed: the whole list, which replaces the former one."""
+    """Subject lilitong.quarantine.key.v1.changed: the whole list, which says that the list changed."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#lilitong/quarantine/v1/policy.proto\x12\x16lilitong.quarantine.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x85\x02\n\x0bPolicyRules\x12\'\n\x16infectious_days_before\x18\x01 \x01(\rB\x07\xbaH\x04*\x02\x18\x0e\x12)\n\x15\x63lose_contact_minutes\x18\x02 \x01(\rB\n\xbaH\x07*\x05\x18\xa0\x0b(\x01\x12%\n\x12\x63lose_contact_days\x18\x03 \x01(\rB\t\xbaH\x06*\x04\x18\x1e(\x01\x12\x1c\n\tcase_days\x18\x04 \x01(\rB\t\xbaH\x06*\x04\x18<(\x01\x12\x1d\n\x0clargest_zone\x18\x05 \x01(\rB\x07\xbaH\x04*\x02(\x01\x12\x1b\n\nimpact_cap\x18\x06 \x01(\rB\x07\xbaH\x04*\x02(\x01\x12!\n\x0fpassage_minutes\x18\x07 \x01(\rB\x08\xbaH\x05*\x03\x18\xf0\x01\"\xea\x01\n\x06Policy\x12\x11\n\tpolicy_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\r\n\x05title\x18\x03 \x01(\t\x12\x32\n\x05rules\x18\x04 \x01(\x0b\x32#.lilitong.quarantine.v1.PolicyRules\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_from\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x05state\x18\x06 \x01(\x0e\x32#.lilitong.quarantine.v1.PolicyState\x12\x11\n\tapprovals\x18\x07 \x01(\r\"\xe2\x01\n\x12\x44raftPolicyRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1b\n\tpolicy_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x19\n\x05title\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12:\n\x05rules\x18\x04 \x01(\x0b\x32#.lilitong.quarantine.v1.PolicyRulesB\x06\xbaH\x03\xc8\x01\x01\x12:\n\x0e\x65\x66\x66\x65\x63tive_from\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\"E\n\x13\x44raftPolicyResponse\x12.\n\x06policy\x18\x01 \x01(\x0b\x32\x1e.lilitong.quarantine.v1.Policy\"Q\n\x14\x41pprovePolicyRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1b\n\tpolicy_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"G\n\x15\x41pprovePolicyResponse\x12.\n\x06policy\x18\x01 \x01(\x0b\x32\x1e.lilitong.quarantine.v1.Policy\"/\n\x10GetPolicyRequest\x12\x1b\n\tpolicy_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"C\n\x11GetPolicyResponse\x12.\n\x06policy\x18\x01 \x01(\x0b\x32\x1e.lilitong.quarantine.v1.Policy\"\x18\n\x16GetActivePolicyRequest\"I\n\x17GetActivePolicyResponse\x12.\n\x06policy\x18\x01 \x01(\x0b\x32\x1e.lilitong.quarantine.v1.Policy*^\n\x0bPolicyState\x12\x1c\n\x18POLICY_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12POLICY_STATE_DRAFT\x10\x01\x12\x19\n\x15POLICY_STATE_APPROVED\x10\x02\x32\xbb\x03\n\rPolicyService\x12\x66\n\x0b\x44raftPolicy\x12*.lilitong.quarantine.v1.DraftPolicyRequest\x1a+.lilitong.quarantine.v1.DraftPolicyResponse\x12l\n\rApprovePolicy\x12,.lilitong.quarantine.v1.ApprovePolicyRequest\x1a-.lilitong.quarantine.v1.ApprovePolicyResponse\x12`\n\tGetPolicy\x12(.lilitong.quarantine.v1.GetPolicyRequest\x1a).lilitong.quarantine.v1.GetPolicyResponse\x12r\n\x0fGetActivePolicy\x12..lilitong.quarantine.v1.GetActivePolicyRequest\x1a/.lilitong.quarantine.v1.GetActivePolicyResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#lilitong/quarantine/v1/policy.proto\x12\x16lilitong.quarantine.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x91\x02\n\x0bPolicyRules\x12\'\n\x16infectious_days_before\x18\x01 \x01(\rB\x07\xbaH\x04*\x02\x18\x0e\x12)\n\x15\x63lose_contact_minutes\x18\x02 \x01(\rB\n\xbaH\x07*\x05\x18\xa0\x0b(\x01\x12%\n\x12\x63lose_contact_days\x18\x03 \x01(\rB\t\xbaH\x06*\x04\x18\x1e(\x01\x12\x1c\n\tcase_days\x18\x04 \x01(\rB\t\xbaH\x06*\x04\x18<(\x01\x12#\n\x0clargest_zone\x18\x05 \x01(\rB\r\xbaH\n*\x08\x18\xff\xff\xff\xff\x07(\x01\x12!\n\nimpact_cap\x18\x06 \x01(\rB\r\xbaH\n*\x08\x18\xff\xff\xff\xff\x07(\x01\x12!\n\x0fpassage_minutes\x18\x07 \x01(\rB\x08\xbaH\x05*\x03\x18\xf0\x01\"\xea\x01\n\x06Policy\x12\x11\n\tpolicy_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\r\n\x05title\x18\x03 \x01(\t\x12\x32\n\x05rules\x18\x04 \x01(\x0b\x32#.lilitong.quarantine.v1.PolicyRules\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_from\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x05state\x18\x06 \x01(\x0e\x32#.lilitong.quarantine.v1.PolicyState\x12\x11\n\tapprovals\x18\x07 \x01(\r\"\xe2\x01\n\x12\x44raftPolicyRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1b\n\tpolicy_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x19\n\x05title\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12:\n\x05rules\x18\x04 \x01(\x0b\x32#.lilitong.quarantine.v1.PolicyRulesB\x06\xbaH\x03\xc8\x01\x01\x12:\n\x0e\x65\x66\x66\x65\x63tive_from\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\"E\n\x13\x44raftPolicyResponse\x12.\n\x06policy\x18\x01 \x01(\x0b\x32\x1e.lilitong.quarantine.v1.Policy\"Q\n\x14\x41pprovePolicyRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1b\n\tpolicy_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"G\n\x15\x41pprovePolicyResponse\x12.\n\x06policy\x18\x01 \x01(\x0b\x32\x1e.lilitong.quarantine.v1.Policy\"/\n\x10GetPolicyRequest\x12\x1b\n\tpolicy_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"C\n\x11GetPolicyResponse\x12.\n\x06policy\x18\x01 \x01(\x0b\x32\x1e.lilitong.quarantine.v1.Policy\"\x18\n\x16GetActivePolicyRequest\"I\n\x17GetActivePolicyResponse\x12.\n\x06policy\x18\x01 \x01(\x0b\x32\x1e.lilitong.quarantine.v1.Policy*^\n\x0bPolicyState\x12\x1c\n\x18POLICY_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12POLICY_STATE_DRAFT\x10\x01\x12\x19\n\x15POLICY_STATE_APPROVED\x10\x02\x32\xbb\x03\n\rPolicyService\x12\x66\n\x0b\x44raftPolicy\x12*.lilitong.quarantine.v1.DraftPolicyRequest\x1a+.lilitong.quarantine.v1.DraftPolicyResponse\x12l\n\rApprovePolicy\x12,.lilitong.quarantine.v1.ApprovePolicyRequest\x1a-.lilitong.quarantine.v1.ApprovePolicyResponse\x12`\n\tGetPolicy\x12(.lilitong.quarantine.v1.GetPolicyRequest\x1a).lilitong.quarantine.v1.GetPolicyResponse\x12r\n\x0fGetActivePolicy\x12..lilitong.quarantine.v1.GetActivePolicyRequest\x1a/.lilitong.quarantine.v1.GetActivePolicyResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,9 +42,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_POLICYRULES'].fields_by_name['case_days']._loaded_options = None
   _globals['_POLICYRULES'].fields_by_name['case_days']._serialized_options = b'\272H\006*\004\030<(\001'
   _globals['_POLICYRULES'].fields_by_name['largest_zone']._loaded_options = None
-  _globals['_POLICYRULES'].fields_by_name['largest_zone']._serialized_options = b'\272H\004*\002(\001'
+  _globals['_POLICYRULES'].fields_by_name['largest_zone']._serialized_options = b'\272H\n*\010\030\377\377\377\377\007(\001'
   _globals['_POLICYRULES'].fields_by_name['impact_cap']._loaded_options = None
-  _globals['_POLICYRULES'].fields_by_name['impact_cap']._serialized_options = b'\272H\004*\002(\001'
+  _globals['_POLICYRULES'].fields_by_name['impact_cap']._serialized_options = b'\272H\n*\010\030\377\377\377\377\007(\001'
   _globals['_POLICYRULES'].fields_by_name['passage_minutes']._loaded_options = None
   _globals['_POLICYRULES'].fields_by_name['passage_minutes']._serialized_options = b'\272H\005*\003\030\360\001'
   _globals['_DRAFTPOLICYREQUEST'].fields_by_name['request_id']._loaded_options = None
@@ -63,28 +63,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_APPROVEPOLICYREQUEST'].fields_by_name['policy_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_GETPOLICYREQUEST'].fields_by_name['policy_id']._loaded_options = None
   _globals['_GETPOLICYREQUEST'].fields_by_name['policy_id']._serialized_options = b'\272H\005r\003\260\001\001'
-  _globals['_POLICYSTATE']._serialized_start=1301
-  _globals['_POLICYSTATE']._serialized_end=1395
+  _globals['_POLICYSTATE']._serialized_start=1313
+  _globals['_POLICYSTATE']._serialized_end=1407
   _globals['_POLICYRULES']._serialized_start=126
-  _globals['_POLICYRULES']._serialized_end=387
-  _globals['_POLICY']._serialized_start=390
-  _globals['_POLICY']._serialized_end=624
-  _globals['_DRAFTPOLICYREQUEST']._serialized_start=627
-  _globals['_DRAFTPOLICYREQUEST']._serialized_end=853
-  _globals['_DRAFTPOLICYRESPONSE']._serialized_start=855
-  _globals['_DRAFTPOLICYRESPONSE']._serialized_end=924
-  _globals['_APPROVEPOLICYREQUEST']._serialized_start=926
-  _globals['_APPROVEPOLICYREQUEST']._serialized_end=1007
-  _globals['_APPROVEPOLICYRESPONSE']._serialized_start=1009
-  _globals['_APPROVEPOLICYRESPONSE']._serialized_end=1080
-  _globals['_GETPOLICYREQUEST']._serialized_start=1082
-  _globals['_GETPOLICYREQUEST']._serialized_end=1129
-  _globals['_GETPOLICYRESPONSE']._serialized_start=1131
-  _globals['_GETPOLICYRESPONSE']._serialized_end=1198
-  _globals['_GETACTIVEPOLICYREQUEST']._serialized_start=1200
-  _globals['_GETACTIVEPOLICYREQUEST']._serialized_end=1224
-  _globals['_GETACTIVEPOLICYRESPONSE']._serialized_start=1226
-  _globals['_GETACTIVEPOLICYRESPONSE']._serialized_end=1299
-  _globals['_POLICYSERVICE']._serialized_start=1398
-  _globals['_POLICYSERVICE']._serialized_end=1841
+  _globals['_POLICYRULES']._serialized_end=399
+  _globals['_POLICY']._serialized_start=402
+  _globals['_POLICY']._serialized_end=636
+  _globals['_DRAFTPOLICYREQUEST']._serialized_start=639
+  _globals['_DRAFTPOLICYREQUEST']._serialized_end=865
+  _globals['_DRAFTPOLICYRESPONSE']._serialized_start=867
+  _globals['_DRAFTPOLICYRESPONSE']._serialized_end=936
+  _globals['_APPROVEPOLICYREQUEST']._serialized_start=938
+  _globals['_APPROVEPOLICYREQUEST']._serialized_end=1019
+  _globals['_APPROVEPOLICYRESPONSE']._serialized_start=1021
+  _globals['_APPROVEPOLICYRESPONSE']._serialized_end=1092
+  _globals['_GETPOLICYREQUEST']._serialized_start=1094
+  _globals['_GETPOLICYREQUEST']._serialized_end=1141
+  _globals['_GETPOLICYRESPONSE']._serialized_start=1143
+  _globals['_GETPOLICYRESPONSE']._serialized_end=1210
+  _globals['_GETACTIVEPOLICYREQUEST']._serialized_start=1212
+  _globals['_GETACTIVEPOLICYREQUEST']._serialized_end=1236
+  _globals['_GETACTIVEPOLICYRESPONSE']._serialized_start=1238
+  _globals['_GETACTIVEPOLICYRESPONSE']._serialized_end=1311
+  _globals['_POLICYSERVICE']._serialized_start=1410
+  _globals['_POLICYSERVICE']._serialized_end=1853
 # @@protoc_insertion_point(module_scope)

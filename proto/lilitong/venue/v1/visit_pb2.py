@@ -24,9 +24,10 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dlilitong/venue/v1/visit.proto\x12\x11lilitong.venue.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc4\x01\n\x0e\x43heckInRequest\x12\x1a\n\tvisit_key\x18\x01 \x01(\x0c\x42\x07\xbaH\x04z\x02h\x08\x12\x1e\n\ncredential\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x08\x18\x80\x10\x12\x1e\n\nvenue_code\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x08\x18\x80\x04\x12\x18\n\x10scanned_by_staff\x18\x04 \x01(\x08\x12.\n\nscanned_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04late\x18\x06 \x01(\x08\"<\n\nReasonText\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07text_zh\x18\x02 \x01(\t\x12\x0f\n\x07text_en\x18\x03 \x01(\t\"\x8a\x02\n\x0f\x43heckInResponse\x12\x32\n\x07outcome\x18\x01 \x01(\x0e\x32!.lilitong.venue.v1.CheckInOutcome\x12.\n\x07reasons\x18\x02 \x03(\x0b\x32\x1d.lilitong.venue.v1.ReasonText\x12\x11\n\tvisit_ids\x18\x03 \x03(\t\x12/\n\x05grade\x18\x04 \x01(\x0e\x32 .lilitong.venue.v1.PresenceGrade\x12\x18\n\x10list_age_seconds\x18\x05 \x01(\r\x12\x10\n\x08\x64\x65graded\x18\x06 \x01(\x08\x12\x10\n\x08\x64rill_id\x18\x07 \x01(\t\x12\x11\n\treference\x18\x08 \x01(\x0c\"W\n\x13\x42\x61tchCheckInRequest\x12@\n\x08requests\x18\x01 \x03(\x0b\x32!.lilitong.venue.v1.CheckInRequestB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xf4\x03\"\xc4\x01\n\x14\x42\x61tchCheckInResponse\x12?\n\x07results\x18\x01 \x03(\x0b\x32..lilitong.venue.v1.BatchCheckInResponse.Result\x1ak\n\x06Result\x12\x34\n\x08response\x18\x01 \x01(\x0b\x32\".lilitong.venue.v1.CheckInResponse\x12\x14\n\x0c\x65rror_reason\x18\x02 \x01(\t\x12\x15\n\rerror_message\x18\x03 \x01(\t\"[\n\x0f\x43heckOutRequest\x12\x1b\n\x08visit_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x10\x18@\x12+\n\x07left_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"?\n\x10\x43heckOutResponse\x12+\n\x07left_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"1\n\x13GetOccupancyRequest\x12\x1a\n\x08venue_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\x9d\x01\n\x14GetOccupancyResponse\x12\x44\n\x05zones\x18\x01 \x03(\x0b\x32\x35.lilitong.venue.v1.GetOccupancyResponse.ZoneOccupancy\x1a?\n\rZoneOccupancy\x12\x0c\n\x04zone\x18\x01 \x01(\r\x12\x0e\n\x06inside\x18\x02 \x01(\r\x12\x10\n\x08\x63\x61pacity\x18\x03 \x01(\r*\xb4\x01\n\rPresenceGrade\x12\x1e\n\x1aPRESENCE_GRADE_UNSPECIFIED\x10\x00\x12!\n\x1dPRESENCE_GRADE_STAFF_VERIFIED\x10\x01\x12 \n\x1cPRESENCE_GRADE_ROTATING_CODE\x10\x02\x12\x1e\n\x1aPRESENCE_GRADE_STATIC_CODE\x10\x03\x12\x1e\n\x1aPRESENCE_GRADE_STATIC_CARD\x10\x04*\x8b\x01\n\x0e\x43heckInOutcome\x12 \n\x1c\x43HECK_IN_OUTCOME_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x43HECK_IN_OUTCOME_ADMITTED\x10\x01\x12\x1c\n\x18\x43HECK_IN_OUTCOME_REFUSED\x10\x02\x12\x1a\n\x16\x43HECK_IN_OUTCOME_REFER\x10\x03\x32\xf7\x02\n\x0cVisitService\x12P\n\x07\x43heckIn\x12!.lilitong.venue.v1.CheckInRequest\x1a\".lilitong.venue.v1.CheckInResponse\x12_\n\x0c\x42\x61tchCheckIn\x12&.lilitong.venue.v1.BatchCheckInRequest\x1a\'.lilitong.venue.v1.BatchCheckInResponse\x12S\n\x08\x43heckOut\x12\".lilitong.venue.v1.CheckOutRequest\x1a#.lilitong.venue.v1.CheckOutResponse\x12_\n\x0cGetOccupancy\x12&.lilitong.venue.v1.GetOccupancyRequest\x1a\'.lilitong.venue.v1.GetOccupancyResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dlilitong/venue/v1/visit.proto\x12\x11lilitong.venue.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\xc4\x01\n\x0e\x43heckInRequest\x12\x1a\n\tvisit_key\x18\x01 \x01(\x0c\x42\x07\xbaH\x04z\x02h\x08\x12\x1e\n\ncredential\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x08\x18\x80\x10\x12\x1e\n\nvenue_code\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x08\x18\x80\x04\x12\x18\n\x10scanned_by_staff\x18\x04 \x01(\x08\x12.\n\nscanned_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04late\x18\x06 \x01(\x08\"<\n\nReasonText\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07text_zh\x18\x02 \x01(\t\x12\x0f\n\x07text_en\x18\x03 \x01(\t\"\x8a\x02\n\x0f\x43heckInResponse\x12\x32\n\x07outcome\x18\x01 \x01(\x0e\x32!.lilitong.venue.v1.CheckInOutcome\x12.\n\x07reasons\x18\x02 \x03(\x0b\x32\x1d.lilitong.venue.v1.ReasonText\x12\x11\n\tvisit_ids\x18\x03 \x03(\t\x12/\n\x05grade\x18\x04 \x01(\x0e\x32 .lilitong.venue.v1.PresenceGrade\x12\x18\n\x10list_age_seconds\x18\x05 \x01(\r\x12\x10\n\x08\x64\x65graded\x18\x06 \x01(\x08\x12\x10\n\x08\x64rill_id\x18\x07 \x01(\t\x12\x11\n\treference\x18\x08 \x01(\x0c\"W\n\x13\x42\x61tchCheckInRequest\x12@\n\x08requests\x18\x01 \x03(\x0b\x32!.lilitong.venue.v1.CheckInRequestB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xf4\x03\"\xe8\x01\n\x14\x42\x61tchCheckInResponse\x12?\n\x07results\x18\x01 \x03(\x0b\x32..lilitong.venue.v1.BatchCheckInResponse.Result\x1a\x8e\x01\n\x06Result\x12\x34\n\x08response\x18\x01 \x01(\x0b\x32\".lilitong.venue.v1.CheckInResponse\x12\x14\n\x0c\x65rror_reason\x18\x02 \x01(\t\x12\x15\n\rerror_message\x18\x03 \x01(\t\x12!\n\x05\x65rror\x18\x04 \x01(\x0b\x32\x12.google.rpc.Status\"[\n\x0f\x43heckOutRequest\x12\x1b\n\x08visit_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x10\x18@\x12+\n\x07left_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"?\n\x10\x43heckOutResponse\x12+\n\x07left_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"1\n\x13GetOccupancyRequest\x12\x1a\n\x08venue_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\x9d\x01\n\x14GetOccupancyResponse\x12\x44\n\x05zones\x18\x01 \x03(\x0b\x32\x35.lilitong.venue.v1.GetOccupancyResponse.ZoneOccupancy\x1a?\n\rZoneOccupancy\x12\x0c\n\x04zone\x18\x01 \x01(\r\x12\x0e\n\x06inside\x18\x02 \x01(\r\x12\x10\n\x08\x63\x61pacity\x18\x03 \x01(\r*\xb4\x01\n\rPresenceGrade\x12\x1e\n\x1aPRESENCE_GRADE_UNSPECIFIED\x10\x00\x12!\n\x1dPRESENCE_GRADE_STAFF_VERIFIED\x10\x01\x12 \n\x1cPRESENCE_GRADE_ROTATING_CODE\x10\x02\x12\x1e\n\x1aPRESENCE_GRADE_STATIC_CODE\x10\x03\x12\x1e\n\x1aPRESENCE_GRADE_STATIC_CARD\x10\x04*\x8b\x01\n\x0e\x43heckInOutcome\x12 \n\x1c\x43HECK_IN_OUTCOME_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x43HECK_IN_OUTCOME_ADMITTED\x10\x01\x12\x1c\n\x18\x43HECK_IN_OUTCOME_REFUSED\x10\x02\x12\x1a\n\x16\x43HECK_IN_OUTCOME_REFER\x10\x03\x32\xf7\x02\n\x0cVisitService\x12P\n\x07\x43heckIn\x12!.lilitong.venue.v1.CheckInRequest\x1a\".lilitong.venue.v1.CheckInResponse\x12_\n\x0c\x42\x61tchCheckIn\x12&.lilitong.venue.v1.BatchCheckInRequest\x1a\'.lilitong.venue.v1.BatchCheckInResponse\x12S\n\x08\x43heckOut\x12\".lilitong.venue.v1.CheckOutRequest\x1a#.lilitong.venue.v1.CheckOutResponse\x12_\n\x0cGetOccupancy\x12&.lilitong.venue.v1.GetOccupancyRequest\x1a\'.lilitong.venue.v1.GetOccupancyResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,32 +46,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHECKOUTREQUEST'].fields_by_name['visit_id']._serialized_options = b'\272H\006r\004\020\020\030@'
   _globals['_GETOCCUPANCYREQUEST'].fields_by_name['venue_id']._loaded_options = None
   _globals['_GETOCCUPANCYREQUEST'].fields_by_name['venue_id']._serialized_options = b'\272H\005r\003\260\001\001'
-  _globals['_PRESENCEGRADE']._serialized_start=1302
-  _globals['_PRESENCEGRADE']._serialized_end=1482
-  _globals['_CHECKINOUTCOME']._serialized_start=1485
-  _globals['_CHECKINOUTCOME']._serialized_end=1624
-  _globals['_CHECKINREQUEST']._serialized_start=115
-  _globals['_CHECKINREQUEST']._serialized_end=311
-  _globals['_REASONTEXT']._serialized_start=313
-  _globals['_REASONTEXT']._serialized_end=373
-  _globals['_CHECKINRESPONSE']._serialized_start=376
-  _globals['_CHECKINRESPONSE']._serialized_end=642
-  _globals['_BATCHCHECKINREQUEST']._serialized_start=644
-  _globals['_BATCHCHECKINREQUEST']._serialized_end=731
-  _globals['_BATCHCHECKINRESPONSE']._serialized_start=734
-  _globals['_BATCHCHECKINRESPONSE']._serialized_end=930
-  _globals['_BATCHCHECKINRESPONSE_RESULT']._serialized_start=823
-  _globals['_BATCHCHECKINRESPONSE_RESULT']._serialized_end=930
-  _globals['_CHECKOUTREQUEST']._serialized_start=932
-  _globals['_CHECKOUTREQUEST']._serialized_end=1023
-  _globals['_CHECKOUTRESPONSE']._serialized_start=1025
-  _globals['_CHECKOUTRESPONSE']._serialized_end=1088
-  _globals['_GETOCCUPANCYREQUEST']._serialized_start=1090
-  _globals['_GETOCCUPANCYREQUEST']._serialized_end=1139
-  _globals['_GETOCCUPANCYRESPONSE']._serialized_start=1142
-  _globals['_GETOCCUPANCYRESPONSE']._serialized_end=1299
-  _globals['_GETOCCUPANCYRESPONSE_ZONEOCCUPANCY']._serialized_start=1236
-  _globals['_GETOCCUPANCYRESPONSE_ZONEOCCUPANCY']._serialized_end=1299
-  _globals['_VISITSERVICE']._serialized_start=1627
-  _globals['_VISITSERVICE']._serialized_end=2002
+  _globals['_PRESENCEGRADE']._serialized_start=1363
+  _globals['_PRESENCEGRADE']._serialized_end=1543
+  _globals['_CHECKINOUTCOME']._serialized_start=1546
+  _globals['_CHECKINOUTCOME']._serialized_end=1685
+  _globals['_CHECKINREQUEST']._serialized_start=140
+  _globals['_CHECKINREQUEST']._serialized_end=336
+  _globals['_REASONTEXT']._serialized_start=338
+  _globals['_REASONTEXT']._serialized_end=398
+  _globals['_CHECKINRESPONSE']._serialized_start=401
+  _globals['_CHECKINRESPONSE']._serialized_end=667
+  _globals['_BATCHCHECKINREQUEST']._serialized_start=669
+  _globals['_BATCHCHECKINREQUEST']._serialized_end=756
+  _globals['_BATCHCHECKINRESPONSE']._serialized_start=759
+  _globals['_BATCHCHECKINRESPONSE']._serialized_end=991
+  _globals['_BATCHCHECKINRESPONSE_RESULT']._serialized_start=849
+  _globals['_BATCHCHECKINRESPONSE_RESULT']._serialized_end=991
+  _globals['_CHECKOUTREQUEST']._serialized_start=993
+  _globals['_CHECKOUTREQUEST']._serialized_end=1084
+  _globals['_CHECKOUTRESPONSE']._serialized_start=1086
+  _globals['_CHECKOUTRESPONSE']._serialized_end=1149
+  _globals['_GETOCCUPANCYREQUEST']._serialized_start=1151
+  _globals['_GETOCCUPANCYREQUEST']._serialized_end=1200
+  _globals['_GETOCCUPANCYRESPONSE']._serialized_start=1203
+  _globals['_GETOCCUPANCYRESPONSE']._serialized_end=1360
+  _globals['_GETOCCUPANCYRESPONSE_ZONEOCCUPANCY']._serialized_start=1297
+  _globals['_GETOCCUPANCYRESPONSE_ZONEOCCUPANCY']._serialized_end=1360
+  _globals['_VISITSERVICE']._serialized_start=1688
+  _globals['_VISITSERVICE']._serialized_end=2063
 # @@protoc_insertion_point(module_scope)

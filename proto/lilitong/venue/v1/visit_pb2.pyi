@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.rpc import status_pb2 as _status_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -220,21 +221,29 @@ class BatchCheckInResponse(_message.Message):
         RESPONSE_FIELD_NUMBER: _builtins.int
         ERROR_REASON_FIELD_NUMBER: _builtins.int
         ERROR_MESSAGE_FIELD_NUMBER: _builtins.int
+        ERROR_FIELD_NUMBER: _builtins.int
         error_reason: _builtins.str
-        """Set instead of response when the item was refused: reason code and public text."""
+        """Reason and public text of `error` once more, for readers older than that field."""
         error_message: _builtins.str
         @_builtins.property
-        def response(self) -> Global___CheckInResponse: ...
+        def response(self) -> Global___CheckInResponse:
+            """Absent when the item was refused."""
+
+        @_builtins.property
+        def error(self) -> _status_pb2.Status:
+            """Absent when there is a response."""
+
         def __init__(
             self,
             *,
             response: Global___CheckInResponse | None = ...,
             error_reason: _builtins.str = ...,
             error_message: _builtins.str = ...,
+            error: _status_pb2.Status | None = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _typing.Literal["response", b"response"]  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "response", b"response"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["error_message", b"error_message", "error_reason", b"error_reason", "response", b"response"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "error_message", b"error_message", "error_reason", b"error_reason", "response", b"response"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 

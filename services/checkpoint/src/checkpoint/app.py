@@ -37,7 +37,10 @@ NAME = "checkpoint"
 STREAM = StreamSpec("CHECKPOINT", ("lilitong.checkpoint.>",))
 SEGMENTS = "lilitong.quarantine.restricted.v1.segment"
 KEYS = "lilitong.quarantine.key.v1.changed"
-HOT = ("/lilitong.checkpoint.v1.ScanService/Scan",)
+HOT: tuple[str, ...] = (
+    "/lilitong.checkpoint.v1.ScanService/Scan",
+    "/lilitong.checkpoint.v1.ScanService/RecordScans",
+)
 
 
 def build(settings: CheckpointSettings, clock: Clock | None = None) -> Callable[[Service], Awaitable[None]]:
@@ -66,7 +69,7 @@ async def wire(service: Service, *, settings: CheckpointSettings, clock: Clock) 
         url,
         application_name=f"{NAME}-scans",
         min_size=CONNECTIONS,
-        max_size=CONNECTIONS + 1,
+        max_size=2 * CONNECTIONS,
         statement_seconds=5.0,
         lock_seconds=2.0,
     )
@@ -108,7 +111,7 @@ async def wire(service: Service, *, settings: CheckpointSettings, clock: Clock) 
     segments = consumer(
         "checkpoint-segments", SEGMENTS, projection.segment_handler(lambda: trust.keys, follower.announce)
     )
-    consumer("checkpoint-keys", KEYS, projection.keys_handler(trust.reload))
+    consumer("checkpoint-keys", KEYS, projection.keys_handler(trust.wake))
     consumer("checkpoint-searches", OPENED, search_handler(clock, seal, relay.wake))
 
     lists = Lists(index, follower, trust, segments, bus, clock)

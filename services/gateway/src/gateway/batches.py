@@ -16,7 +16,7 @@ from gateway import codec, problems
 from gateway.codec import Json
 from gateway.door import checked_key
 from gateway.operations import KEY_FIELD, Batch, Operation, rules_of
-from gateway.visits import VISIT_KEY, check_in_error, visit_key
+from gateway.visits import VISIT_KEY, refusal, visit_key
 
 _ITEMS = "requests"
 
@@ -103,8 +103,9 @@ def _identity(item: Any, name: str) -> str:
 
 def _result(result: Any, lang: str) -> Json:
     if "error_reason" in result.DESCRIPTOR.fields_by_name:
-        if result.error_reason:
-            return {"error": problems.problem(check_in_error(result.error_reason, result.error_message), lang=lang)}
+        refused = refusal(result)
+        if refused is not None:
+            return {"error": problems.problem(refused, lang=lang)}
         return {"response": codec.encode(result.response)}
 
     def embedded(status: Any) -> Json:

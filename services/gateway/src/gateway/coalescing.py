@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chassis.errors import DomainError, Kind
-from opentelemetry import trace
 from opentelemetry.trace import SpanContext
 
 # Whatever a batch call answers when it is refused as a whole because of something in it.
@@ -64,19 +63,18 @@ class Coalescer:
         self._lanes: dict[str, _Lane] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def submit(self, authorization: str, request: Any) -> Any:
-        """The item's result; raises its `DomainError`. A caller that stops waiting takes nothing from the others."""
-        lane = self._lanes.setdefault(authorization, _Lane())
+    async def submit(self, authorization: str, request: Any, span: SpanContext | None = None) -> Any:
+        """The item's result; raises its `DomainError`. A caller that stops waiting takes nothing from the others.
+
+        `span`: that of the request, if it is traced.
+        """
+        lane = self._lanes.get(authorization)
+        if lane is None:
+            lane = self._lanes[authorization] = _Lane()
         if len(lane.waiting) >= self._capacity:
             raise DomainError(Kind.UNAVAILABLE, "OVERLOADED", "Too many check-ins are waiting; try again in a moment.")
         loop = asyncio.get_running_loop()
-        current = trace.get_current_span()
-        item = Item(
-            request,
-            loop.create_future(),
-            self._monotonic() + self._patience,
-            current.get_span_context() if current.is_recording() else None,
-        )
+        item = Item(request, loop.create_future(), self._monotonic() + self._patience, span)
         lane.waiting.append(item)
         if not lane.called and lane.in_flight < self._in_flight:
             # In the loop's next turn, so that what arrives in this one goes along.

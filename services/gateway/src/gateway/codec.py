@@ -23,6 +23,8 @@ TIMESTAMP = "google.protobuf.Timestamp"
 _RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})")
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*={0,2}")
 _SAFE_INTEGER = 2**53
+_FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
+_MOST_FAULTS = 50
 _LIMITS = {
     FieldDescriptor.TYPE_UINT32: (0, 2**32 - 1),
     FieldDescriptor.TYPE_INT32: (-(2**31), 2**31 - 1),
@@ -63,7 +65,8 @@ def decode(data: Any, into: Message, *, hidden: Collection[str] = (), path: str 
     """Fill a message from parsed JSON; null means absent.
 
     `hidden` fields (top level) are not the body's to give: they come from the path or a header. Raises INVALID /
-    INVALID_REQUEST with every field at fault, named by its path (`residents[0].phone`) below `path`.
+    INVALID_REQUEST with the fields at fault, named by their paths (`residents[0].phone`) below `path`; at most 50 of
+    them, so that an answer is not larger than what it answers.
     """
     faults: dict[str, str] = {}
     _fill(into, data, path, hidden, faults)
@@ -77,24 +80,37 @@ def _fill(message: Message, data: Any, path: str, hidden: Collection[str], fault
         return
     fields = message.DESCRIPTOR.fields_by_name
     for name, value in data.items():
+        if len(faults) >= _MOST_FAULTS:
+            break
         field = fields.get(name)
         place = f"{path}.{name}" if path else str(name)
         if field is None or name in hidden:
-            faults[place] = "is not a field of this request"
+            _refuse(name, path, place, faults)
+        elif value is None:
             continue
-        if value is None:
-            continue
-        if field.containing_oneof is not None and message.WhichOneof(field.containing_oneof.name) is not None:
+        elif field.containing_oneof is not None and message.WhichOneof(field.containing_oneof.name) is not None:
             faults[place] = "only one of these alternatives may be given"
-            continue
-        if not field.is_repeated:
-            _set(message, field, value, place, faults)
-        elif not isinstance(value, list):
-            faults[place] = "must be a list"
+        elif field.is_repeated:
+            _set_list(getattr(message, name), field, value, place, faults)
         else:
-            items = getattr(message, name)
-            for index, item in enumerate(value):
-                _add(items, field, item, f"{place}[{index}]", faults)
+            _set(message, field, value, place, faults)
+
+
+def _refuse(name: str, path: str, place: str, faults: dict[str, str]) -> None:
+    if _FIELD.fullmatch(name):
+        faults[place] = "is not a field of this request"
+    else:  # nobody's idea of a field: it is content, and answers do not quote what was sent
+        faults[path] = "has something that is not a field of this request"
+
+
+def _set_list(items: Any, field: Field, value: Any, place: str, faults: dict[str, str]) -> None:
+    if not isinstance(value, list):
+        faults[place] = "must be a list"
+        return
+    for index, item in enumerate(value):
+        if len(faults) >= _MOST_FAULTS:
+            break
+        _add(items, field, item, f"{place}[{index}]", faults)
 
 
 def _set(message: Message, field: Field, value: Any, place: str, faults: dict[str, str]) -> None:

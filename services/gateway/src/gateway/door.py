@@ -20,14 +20,18 @@ _KEY = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-
 # What decides about access or effect may be said only once.
 _SINGLE = frozenset({
     "authorization", "idempotency-key", "x-purpose", "x-purpose-ref", "content-type", "content-encoding",
-    "traceparent",
+    "traceparent", "host",
 })  # fmt: skip
 
 
 def headers_of(scope: Mapping[str, Any]) -> Headers:
     """A request's headers by lower-case name; raises INVALID when a decisive one comes twice."""
+    pairs = scope["headers"]
+    once = dict(pairs)
+    if len(once) == len(pairs):  # as nearly always
+        return {name.decode("latin-1"): value.decode("latin-1") for name, value in once.items()}
     found: Headers = {}
-    for raw, value in scope["headers"]:
+    for raw, value in pairs:
         name = raw.decode("latin-1")
         if name in found:
             if name in _SINGLE:

@@ -5,7 +5,6 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
 from chassis import access, telemetry
 from chassis.rpc.admission import check_request
 from lilitong.venue.v1 import visit_pb2
@@ -14,8 +13,8 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind
 from starlette.types import Receive, Scope, Send
 
-from gateway import codec, problems
-from gateway.bodies import ClientGoneError, parse, read
+from gateway import check_in_codec, problems
+from gateway.bodies import parse, read
 from gateway.clients import Upstreams
 from gateway.coalescing import Coalescer, Item
 from gateway.door import Door, Headers, headers_of, idempotency_key
@@ -23,10 +22,8 @@ from gateway.limits import Buckets
 from gateway.lines import Lines
 from gateway.routes.check_ins import CHECK_IN, CHECK_IN_BATCH
 from gateway.serving import instance, public
-from gateway.visits import VISIT_KEY, check_in_error, visit_key
+from gateway.visits import refusal, visit_key
 
-_HIDDEN = frozenset({VISIT_KEY})
-_JSON = {"content-type": "application/json"}
 _SPAN = f"{CHECK_IN.verb} {CHECK_IN.path}"
 
 
@@ -60,11 +57,9 @@ class CheckIns:
         try:
             headers = headers_of(scope)
             span = self._open_span(headers)
-            body = orjson.dumps(await self._answer(headers, receive, rate))
+            body = await self._answer(headers, receive, rate, span)
             status = 200
-            await self._lines.write(send, status, _JSON | rate, body)
-        except ClientGoneError:
-            pass
+            await self._lines.write_json(send, rate, body)
         except Exception as error:  # noqa: BLE001 - every failure has a public face
             lang = problems.language(headers.get("accept-language", ""))
             status, extra, body = problems.answer(public(error), lang=lang, instance=instance())
@@ -76,18 +71,19 @@ class CheckIns:
                 span.set_attribute("http.response.status_code", status)
                 span.end()
 
-    async def _answer(self, headers: Headers, receive: Receive, rate: dict[str, str]) -> codec.Json:
+    async def _answer(self, headers: Headers, receive: Receive, rate: dict[str, str], span: trace.Span | None) -> bytes:
         entry = await self._door.admit(CHECK_IN.rule, headers, self._buckets)
         rate.update(entry.rate_headers)
-        key = idempotency_key(headers)
-        message = visit_pb2.CheckInRequest(visit_key=visit_key(key))
-        codec.decode(parse(await read(receive, headers, self._body_limit), headers), message, hidden=_HIDDEN)
+        key = visit_key(idempotency_key(headers))
+        message = check_in_codec.decode(parse(await read(receive, headers, self._body_limit), headers), key)
         # Everything is judged before batching: an item that would be refused must not meet others.
         check_request(CHECK_IN.rule, entry.caller, message)
-        result = await self.coalescer.submit(headers["authorization"], message)
-        if result.error_reason:
-            raise check_in_error(result.error_reason, result.error_message)
-        return codec.encode(result.response)
+        traced = span.get_span_context() if span is not None and span.is_recording() else None
+        result = await self.coalescer.submit(headers["authorization"], message, traced)
+        refused = refusal(result)
+        if refused is not None:
+            raise refused
+        return check_in_codec.encode(result.response)
 
     async def _send(self, authorization: str, items: Sequence[Item]) -> Sequence[Any]:
         request = visit_pb2.BatchCheckInRequest(requests=[item.request for item in items])

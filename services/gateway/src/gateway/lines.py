@@ -17,6 +17,7 @@ _COMMON: tuple[tuple[bytes, bytes], ...] = (
 )
 _UNSTORED = (b"cache-control", b"no-store")
 _CLOSING = (b"connection", b"close")
+_JSON_ANSWER = ((b"content-type", b"application/json"), *_COMMON, _UNSTORED)
 _LOOK_EVERY = 0.02
 
 
@@ -40,6 +41,16 @@ class Lines:
         if self.draining and _CLOSING not in headers:
             headers.append(_CLOSING)
         return headers
+
+    async def write_json(self, send: Send, rate: Mapping[str, str], body: bytes) -> None:
+        """Send a whole answer of the hot route: status 200, JSON, with these RateLimit headers."""
+        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in rate.items()]
+        headers.append((b"content-length", b"%d" % len(body)))
+        headers += _JSON_ANSWER
+        if self.draining:
+            headers.append(_CLOSING)
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body, "more_body": False})
 
     async def write(self, send: Send, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """Send a whole answer."""

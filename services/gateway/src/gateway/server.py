@@ -18,7 +18,8 @@ from gateway.lines import Lines
 
 _log = structlog.get_logger("gateway.server")
 _BACKLOG = 1024
-_CONCURRENT = 4096
+MAX_CONNECTIONS = 16_384
+"""The library takes no further connection while so many are open, idle ones included (about 10 kB each)."""
 _STOPPING = 5.0
 _QUIET = 0.1
 
@@ -37,7 +38,7 @@ class _BoundServer(Server):
             http=HTTPModes.auto,
             websockets=False,
             backlog=_BACKLOG,
-            backpressure=_CONCURRENT,
+            backpressure=MAX_CONNECTIONS,
             log_enabled=False,
             ssl_cert=certificate,
             ssl_key=key,

@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway import batches, codec, problems
-from gateway.bodies import ClientGoneError, parse, read
+from gateway.bodies import parse, read
 from gateway.clients import Upstreams
 from gateway.door import Door, Headers, headers_of, idempotency_key
 from gateway.limits import Buckets
@@ -50,8 +50,6 @@ async def serve(operation: Operation, parts: Parts, request: Request) -> Respons
         rate = entry.rate_headers
         bind(operation, headers, entry.caller)
         response = await _answer(operation, parts, request, headers, entry.caller)
-    except ClientGoneError:
-        return Response(status_code=400)  # goes nowhere
     except Exception as error:  # noqa: BLE001 - every failure has a public face
         response = refuse(error, headers, parameters=_parameters(operation, error))
     response.headers.update(rate)

@@ -1,27 +1,13 @@
-"""What check-ins need beyond their contract: the visit key made from the idempotency key, and kinds of refusals."""
+"""What check-ins need beyond their contract: the visit key made from the idempotency key, and how a refusal is read."""
 
-from collections.abc import Mapping
 from hashlib import sha256
-from types import MappingProxyType
+from typing import Any
 
 from chassis.errors import DomainError, Kind
+from chassis.rpc.status import from_proto
 
 VISIT_KEY = "visit_key"
 _KEY_BYTES = 8
-
-# A batch's result names a refusal's reason without its kind. What is not listed is the request's own fault.
-_KINDS: Mapping[str, Kind] = MappingProxyType({
-    "VISIT_KEY_REUSED": Kind.MISMATCH,
-    "NOT_AN_OPERATOR": Kind.DENIED,
-    "VENUE_UNKNOWN": Kind.NOT_FOUND,
-    "VENUE_CODE_EXPIRED": Kind.PRECONDITION,
-    "VENUE_CODE_REVOKED": Kind.PRECONDITION,
-    "VENUE_CODE_NOT_YET_KNOWN": Kind.UNAVAILABLE,
-    "STORE_CONFLICT": Kind.ABORTED,
-    "STORE_BUSY": Kind.UNAVAILABLE,
-    "STORE_UNAVAILABLE": Kind.UNAVAILABLE,
-    "INTERNAL": Kind.INTERNAL,
-})  # fmt: skip
 
 
 def visit_key(key: str) -> bytes:
@@ -29,6 +15,15 @@ def visit_key(key: str) -> bytes:
     return sha256(key.encode()).digest()[:_KEY_BYTES]
 
 
-def check_in_error(reason: str, message: str) -> DomainError:
-    """The refusal that a check-in's result names."""
-    return DomainError(_KINDS.get(reason, Kind.INVALID), reason, message)
+def refusal(result: Any) -> DomainError | None:
+    """The refusal in a `BatchCheckInResponse.Result`; None when the check-in was answered."""
+    if result.HasField("response"):
+        return None
+    if result.HasField("error"):
+        known = from_proto(result.error)
+    elif result.error_reason:
+        # A service older than the field `error`, in the middle of an upgrade: it does not tell the kind.
+        known = DomainError(Kind.INVALID, result.error_reason, result.error_message)
+    else:
+        known = None
+    return known or DomainError(Kind.INTERNAL, "PEER_FAILED", "Something failed inside the service.")

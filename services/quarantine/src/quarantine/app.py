@@ -109,7 +109,7 @@ async def build(settings: QuarantineSettings, clock: Clock, service: Service) ->
     server.add(
         PassRpc(pool, clock, issuing, parts.issuer, card_number), pass_pb2_grpc.add_PassServiceServicer_to_server
     )
-    server.add(KeyRpc(ring, clock), keys_pb2_grpc.add_KeyServiceServicer_to_server)
+    server.add(KeyRpc(pool, ring, clock), keys_pb2_grpc.add_KeyServiceServicer_to_server)
     for servicer, add in parts.servicers:
         server.add(servicer, add)
     service.server(server)

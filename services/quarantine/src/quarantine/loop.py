@@ -29,6 +29,7 @@ from quarantine.daysets.rpc import DaySetRpc
 from quarantine.drills.rpc import DrillRpc
 from quarantine.people.details import KEK
 from quarantine.policy.rpc import PolicyRpc
+from quarantine.restrictions import retention
 from quarantine.restrictions.deciding import Deciding
 from quarantine.restrictions.impose import Imposer
 from quarantine.restrictions.rpc import RestrictionRpc
@@ -49,6 +50,7 @@ class Loop:
     imposer: Imposer
     issuer: Issuer
     keeper: keeping.Keeper
+    retention: retention.Retention
     signer: Signer = field(repr=False)
 
     def subscriptions(self, **options: Any) -> list[Subscription]:
@@ -59,6 +61,7 @@ class Loop:
         """The jobs of the sweep."""
         sweep.register("day sets", keeping.TICK_SECONDS, self.keeper.tick)
         sweep.register("day sets forget", 3600.0, self.keeper.forget)
+        sweep.register("evidence", retention.SWEEP_SECONDS, self.retention.purge)
 
 
 def build(
@@ -99,5 +102,6 @@ def build(
         imposer=imposer,
         issuer=issuer,
         keeper=keeping.Keeper(pool, issuer, clock, published=published),
+        retention=retention.Retention(pool, clock),
         signer=signer,
     )

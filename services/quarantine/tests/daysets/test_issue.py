@@ -1,6 +1,7 @@
 """The lists over time: bases, changes, cards, midnight, and what they give away."""
 
 import asyncio
+import threading
 from datetime import date, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -11,6 +12,7 @@ from lilitong.quarantine.v1.day_set_pb2 import DaySetSegment
 from passes.cards import card_key
 from passes.days import bounds, local_day
 from passes.tags import tag
+from quarantine.daysets import issue
 
 pytestmark = [pytest.mark.connected, pytest.mark.feature("Q10")]
 
@@ -49,6 +51,24 @@ async def test_the_sweep_gives_each_live_day_a_base_once(world) -> None:
         (today + timedelta(days=offset), 1, 1) for offset in range(3)
     ]
     assert {len(s.entries) // 27 for s in segments} == {32}
+
+
+async def test_segments_are_made_beside_the_event_loop(world, monkeypatch) -> None:
+    """A base of a hundred thousand people is a second of work: calls must not wait for it."""
+    threads = set()
+    for name in ("build", "padded", "difference"):
+        real = getattr(issue, name)
+
+        def noted(*arguments: Any, real: Any = real, **named: Any) -> Any:
+            threads.add(threading.get_ident())
+            return real(*arguments, **named)
+
+        monkeypatch.setattr(issue, name, noted)
+    await world.policy()
+    await world.loop.keeper.tick()
+    await restrict(world, 1)
+    assert threads
+    assert threading.get_ident() not in threads
 
 
 async def test_the_snapshot_and_the_events_say_the_same_and_every_segment_is_proven(world) -> None:

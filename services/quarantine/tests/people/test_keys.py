@@ -4,15 +4,18 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from chassis.access import calling
+from chassis.auth import Caller
 from chassis.clock import day_start, local_day
 from daysets.trust import TrustedKeys, Use, from_messages
 from hypothesis import given
 from hypothesis import strategies as st
-from lilitong.quarantine.v1.keys_pb2 import VerificationKeysChanged
+from lilitong.quarantine.v1.keys_pb2 import ListVerificationKeysRequest, VerificationKeysChanged
 from passes.pass_token import IssuerKey, verify_pass
 from quarantine.keys import changing, store
 from quarantine.keys.model import PASS_DAYS, SigningKey, published, retired_at, signing
 from quarantine.keys.ring import KeyRing
+from quarantine.keys.rpc import KeyRpc
 
 START = datetime(2022, 1, 1, tzinfo=UTC)
 moments = st.timedeltas(timedelta(), timedelta(days=400)).map(lambda step: START + step)
@@ -93,6 +96,15 @@ class TestOnPostgres:
         desk.world.clock.advance(timedelta(days=4))
         assert made.kid in self.trusted(desk)
         assert len(self.trusted(desk)) == 2  # the drill's, and the new one
+
+    async def test_who_asks_after_a_change_was_told_learns_of_it_at_once(self, desk):
+        """The replica that is asked need not be the one that rotated, nor have looked since."""
+        rpc = KeyRpc(desk.world.pool, desk.ring, desk.world.clock)
+        async with desk.world.pool.acquire() as conn, conn.transaction():
+            made = await changing.rotate(conn, desk.world.vault, Use.PASS, desk.world.clock.now(), lambda: b"")
+        with calling(Caller("venue", kind="workload")):
+            answer = await rpc.ListVerificationKeys(ListVerificationKeysRequest(), None)
+        assert made.kid in {key.kid for key in answer.keys}
 
     async def test_each_change_is_told_in_its_transaction(self, desk):
         await self.rotate(desk, Use.SEALING)

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from chassis.errors import DomainError
+from chassis.errors import DomainError, Kind
 from ledger import commitment
 from ledger.verify import verify_inclusion
 from lilitong.quarantine.v1 import contact_pb2, restriction_pb2
@@ -39,8 +39,8 @@ async def interviewed(world: Any) -> tuple[UUID, str]:
     return person, done.evidence_id
 
 
-async def propose(world: Any, evidence_id: str, who: str = "tracer") -> str:
-    restriction_id = str(uuid4())
+async def propose(world: Any, evidence_id: str, who: str = "tracer", *, restriction_id: str = "") -> str:
+    restriction_id = restriction_id or str(uuid4())
     request = restriction_pb2.ProposeRestrictionRequest(
         request_id=str(uuid4()), restriction_id=restriction_id, evidence_id=evidence_id
     )
@@ -69,6 +69,17 @@ async def test_after_an_interview_two_approvers_restrict_and_neither_is_the_prop
     assert await world.listed(person) == 4
     with pytest.raises(DomainError):
         await approve(world, restriction_id, "approver-3")
+
+
+@pytest.mark.feature("Q10", "R9")
+async def test_a_proposal_under_the_id_of_another_restriction_is_refused(world) -> None:
+    """Found by the attack on REST: it was taken, and its second approval failed inside."""
+    _, evidence_id = await interviewed(world)
+    _, taken = await restricted(world)
+    with pytest.raises(DomainError) as refused:
+        await propose(world, evidence_id, restriction_id=taken)
+    assert (refused.value.kind, refused.value.reason) == (Kind.EXISTS, "RESTRICTION_EXISTS")
+    assert await world.pool.fetchval("SELECT count(*) FROM restriction_proposals") == 0
 
 
 @pytest.mark.feature("Q10")

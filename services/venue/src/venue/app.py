@@ -23,7 +23,7 @@ from chassis.events import (
     sealing,
 )
 from chassis.jwks import KeySource
-from chassis.partitions import maintain
+from chassis.partitions import maintain, reindex_closed
 from chassis.rpc.server import Server, ServerTls
 from chassis.run import Service
 from chassis.sweep import Sweep
@@ -134,6 +134,12 @@ async def build(settings: VenueSettings, clock: Clock, service: Service) -> None
     sweep.register("ladder", enforcement.TICK_SECONDS, enforcing.clocks.tick)
     sweep.register("partitions", 600, lambda: maintain(pool, clock))
     sweep.register("answers", 3600, partial(_forget_answers, pool, clock))
+    # One partition a turn, on a connection whose statements may last: it hinders nobody.
+    patient = await pools.create(
+        settings.database_url, application_name="venue upkeep", min_size=0, max_size=1, statement_seconds=110
+    )
+    service.closer("upkeep pool", lambda: pools.close(patient), limit=8)
+    sweep.register("closed partitions", 600, lambda: reindex_closed(patient, clock))
     service.task("sweep", sweep.run)
 
     # The door.
@@ -220,7 +226,7 @@ async def _restricted_list(
     keys_changed = Consumer(
         pool,
         bus,
-        subscribe("venue-keys", "lilitong.quarantine.key.v1.changed", projection.keys_handler(trust.reload)),
+        subscribe("venue-keys", "lilitong.quarantine.key.v1.changed", projection.keys_handler(trust.wake)),
         clock,
     )
     service.task("key events", keys_changed.run)

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -27,13 +26,13 @@ CURRENT_SECONDS = 20.0
 
 async def log_keys(district: District) -> list[Verifier]:
     """The transparency log's public keys, which whoever enrols a scanner gives it for good."""
-    token = district.stack.token("app_backend")
+    token = district.stack.token("app_backend", now=district.now().timestamp())
     async with grpc.aio.insecure_channel(district.stack.address("quarantine")) as channel:
         stub = keys_pb2_grpc.KeyServiceStub(channel)
         answer = await stub.ListVerificationKeys(
             keys_pb2.ListVerificationKeysRequest(), timeout=5.0, metadata=(("authorization", f"Bearer {token}"),)
         )
-    return list(TrustedKeys.of(from_messages(answer.keys), datetime.now(UTC)).logs)
+    return list(TrustedKeys.of(from_messages(answer.keys), district.now()).logs)
 
 
 @asynccontextmanager

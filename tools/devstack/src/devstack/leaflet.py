@@ -1,4 +1,4 @@
-"""What `make run` hands to whoever wants to try the running demo: addresses, tokens, calls that work, two phones."""
+"""What `make run` hands to whoever wants to try the running demo: addresses, tokens, calls that work, phones, a scanner."""
 
 import json
 import re
@@ -22,14 +22,15 @@ from devstack.scene import Place
 from devstack.story import Result
 from devstack.teller import Teller
 
-PHONES: Final = ("visitor", "ill")
-"""Two people whom nobody stops, until calls.sh takes both to a venue and confirms that one of them is a case."""
+PHONES: Final = ("visitor", "ill", "passerby")
+"""People whom nobody stops, until calls.sh takes the first two to a venue and confirms that one of them is a case."""
 ROLES: Final = (
     "app_backend", "approver", "auditor", "checkpoint_lead", "command", "grid_worker", "laboratory", "policy_editor",
     "registrar", "tracer", "venue_officer", "venue_operator", "volunteer",
 )  # fmt: skip
 TOKEN_SECONDS: Final = 7 * 24 * 3600
 DAYS_AHEAD: Final = 6
+ENROLMENT: Final = "scanner-enrolment.json"
 CALLS: Final = files("devstack.demo") / "calls.sh"
 
 
@@ -72,18 +73,18 @@ async def hand_out(district: District, teller: Teller, folder: Path, result: Res
     """Makes phones, tokens, a scanner's enrolment and calls.sh in the state folder, and says where they are."""
     stack = district.stack
     place = await scene.venue(district)
-    visitor, ill = await scene.people(district, 2)
-    await district.issue_phones([visitor, ill], days_around(district.now(), before=0, after=DAYS_AHEAD))
-    private_text(folder / "phones.json", json.dumps({"visitor": _kept(visitor), "ill": _kept(ill)}))
+    phones = dict(zip(PHONES, await scene.people(district, len(PHONES)), strict=True))
+    await district.issue_phones(list(phones.values()), days_around(district.now(), before=0, after=DAYS_AHEAD))
+    private_text(folder / "phones.json", json.dumps({name: _kept(phone) for name, phone in phones.items()}))
     tokens = folder / "tokens" / "people"
     tokens.mkdir(exist_ok=True, mode=0o700)
     subjects = {role: f"{role}-1" for role in ROLES} | {"approver-2": "approver-2", "venue_operator": place.operator}
     for name, subject in subjects.items():
         role = "approver" if name == "approver-2" else name
         private_text(tokens / f"{name}.jwt", stack.minter.person(subject, [role], seconds=TOKEN_SECONDS))
-    await _enrol(district, folder / "scanner-enrolment.json")
+    await _enrol(district, folder / ENROLMENT)
     calls = folder / "calls.sh"
-    private_text(calls, _calls(stack.gateway_url, folder, place, ill))
+    private_text(calls, _calls(stack.gateway_url, folder, place, phones["ill"]))
     teller.chapter("It is yours 请试用")
     teller.say(f"REST   {stack.gateway_url}/v1    described at {stack.gateway_url}/openapi.json, ready at /readyz")
     for name, child in stack.children.items():
@@ -101,7 +102,26 @@ async def hand_out(district: District, teller: Teller, folder: Path, result: Res
         teller.plain(line)
     teller.say("")
     teller.say(f"The same as one script: sh {calls}")
+    teller.say("")
+    teller.say("A scanner at a gate, in a terminal of its own: enrol it, test it, scan. Type ? there for its commands.")
+    teller.say("")
+    for line in scanner_lines(folder):
+        teller.plain(line)
+    teller.say("")
     teller.say("Ctrl-C here stops everything that was started.")
+
+
+def scanner_lines(folder: Path) -> list[str]:
+    """Lines for two terminals: the scanner program in one, in the other the QR texts that are pasted into it."""
+    python = shlex.quote(sys.executable)
+    state, enrolment = shlex.quote(str(folder / "scanners" / "gate")), shlex.quote(str(folder / ENROLMENT))
+    scanner = f"{python} -m scanner"
+    return [
+        f"{scanner} enrol {enrolment} --state {state}",
+        f"{scanner} self-test --state {state}",
+        f"{scanner} --state {state}    # off line: add --target 127.0.0.1:9",
+        f"{python} -m devstack show passerby --state {shlex.quote(str(folder.parent))}    # paste it, then Enter",
+    ]
 
 
 async def _enrol(district: District, path: Path) -> None:

@@ -59,6 +59,7 @@ class Stack:
     bus: nats.Server | None
     children: dict[str, Child] = field(default_factory=dict)
     database_name: str = "lilitong"
+    database_settings: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     async def start(
@@ -69,6 +70,7 @@ class Stack:
         clock_offset: float = 0.0,
         gateway_port: int = 0,
         extra_env: Mapping[str, str] | None = None,
+        database_settings: Mapping[str, str] | None = None,
         progress: Callable[[str], None] = lambda _: None,
     ) -> "Stack":
         """Starts everything and returns when all of it is ready.
@@ -79,6 +81,7 @@ class Stack:
             clock_offset: seconds added to every service's clock (negative: the past).
             gateway_port: where the gateway listens; 0: any free port.
             extra_env: settings that replace the defaults, e.g. {"QUARANTINE_FUTURE_FLUSH_SECONDS": "1"}.
+            database_settings: of the Postgres that it starts, e.g. {"shared_buffers": "1GB"}.
             progress: told what is being done.
 
         Raises:
@@ -88,7 +91,7 @@ class Stack:
         if gateway_port:
             processes.check_port(gateway_port, "the gateway")
         prepare_folder(folder)
-        stack = cls(folder, Minter(folder / "tokens"), None, None)
+        stack = cls(folder, Minter(folder / "tokens"), None, None, database_settings=database_settings or {})
         stack.set_clock(clock_offset)
         try:
             progress("starting Postgres and NATS")
@@ -118,7 +121,7 @@ class Stack:
         if nats_url and anew:
             await given.empty_streams(nats_url)
         if not database_url:
-            self.database = postgres.start(self.folder / "postgres")
+            self.database = postgres.start(self.folder / "postgres", settings=self.database_settings)
             database_url = self.database.admin_url
         if not nats_url:
             self.bus = nats.start(self.folder / "nats")

@@ -10,8 +10,8 @@ import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from chassis.cancelling import checkpoint
 from chassis.events.bus import Bus, BusUnavailableError
-from chassis.events.cancelling import checkpoint
 
 _log = structlog.get_logger("chassis.events.broadcast")
 

@@ -11,7 +11,7 @@ import structlog
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 
-from chassis.events.cancelling import checkpoint
+from chassis.cancelling import checkpoint
 from chassis.events.metrics import BUS_CONNECTED
 
 CONNECT_TIMEOUT: Final = 2

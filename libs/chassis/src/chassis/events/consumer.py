@@ -19,10 +19,10 @@ from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, ConsumerInfo, DeliverPolicy
 from nats.js.errors import NotFoundError
 
+from chassis.cancelling import checkpoint
 from chassis.clock import Clock
 from chassis.events import inbox, metrics
 from chassis.events.bus import Bus
-from chassis.events.cancelling import checkpoint
 from chassis.events.failures import reason, transient
 from chassis.events.handling import Handling, Subscription
 from chassis.events.session import Session, SessionOverError

@@ -14,9 +14,9 @@ from typing import Final
 import asyncpg
 import structlog
 
+from chassis.cancelling import checkpoint
 from chassis.events import outbox, streams
 from chassis.events.bus import Bus, BusUnavailableError
-from chassis.events.cancelling import checkpoint
 from chassis.events.failures import reason, transient
 from chassis.events.metrics import OUTBOX_OLDEST, OUTBOX_UNPUBLISHED, PUBLISHED, STREAM_REBUILDS, UNDELIVERABLE
 from chassis.events.outbox import Due

@@ -16,7 +16,7 @@ from opentelemetry.trace import SpanKind
 
 from chassis.errors import DomainError, Kind
 from chassis.rpc import outgoing
-from chassis.rpc.server import MESSAGE_LIMIT
+from chassis.rpc.server import KEEPALIVE, MESSAGE_LIMIT
 from chassis.rpc.status import from_rpc_error
 from chassis.telemetry import current_traceparent, mark_failed, tracer
 
@@ -64,7 +64,7 @@ def connect(
         ("grpc.enable_retries", 1),
         ("grpc.max_receive_message_length", message_limit),
         ("grpc.max_send_message_length", message_limit),
-        ("grpc.keepalive_time_ms", 20_000),
+        ("grpc.keepalive_time_ms", int(KEEPALIVE * 1000)),
         ("grpc.keepalive_timeout_ms", 10_000),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.max_pings_without_data", 0),

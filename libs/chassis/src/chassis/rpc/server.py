@@ -27,6 +27,15 @@ _log = structlog.get_logger("chassis.rpc")
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 MESSAGE_LIMIT = 4 * 1024 * 1024
+MAX_CONNECTIONS = 16_384  # about 17 kB each
+MAX_STREAMS = 4_096
+"""Calls at a time on one connection. Who is honest and comes near is refused some of them, to be tried again."""
+_HANDSHAKE = 15.0  # seconds until a connection must have spoken HTTP/2
+KEEPALIVE = 20.0
+"""Seconds of silence after which either end asks whether the other is there."""
+LEAST_PING_INTERVAL = 5.0
+"""Seconds: pings that come faster are counted. A quarter of `KEEPALIVE`, so that a late one never meets its successor."""
+_PING_STRIKES = 10  # as many may come at once, as after a freeze, before a connection is taken for a flood of them
 _WORD_GETS_OUT = 0.05  # for health watchers and last callers to be written to
 _QUIET_LIMIT = 2.0
 _CANCELLING = 5.0  # for handlers to notice that they were cancelled
@@ -68,7 +77,8 @@ class Server:
 
     `authenticators` are tried in order; the first that knows the credentials names the caller. `hot` lists full
     method names (`/package.Service/Method`) that are traced only when asked or with the chance `hot_ratio`. Messages
-    are bounded by `message_limit` bytes both ways. Connections end after `connection_age`, so that clients
+    are bounded by `message_limit` bytes both ways, connections by MAX_CONNECTIONS, calls on each by MAX_STREAMS.
+    Connections end after `connection_age`, so that clients
     spread over new replicas; calls under way get 30 s more.
     """
 
@@ -97,11 +107,16 @@ class Server:
             ("grpc.max_send_message_length", message_limit),
             ("grpc.max_connection_age_ms", int(connection_age.total_seconds() * 1000)),
             ("grpc.max_connection_age_grace_ms", 30_000),
-            # Ours pings every 20 s, the channel of this package too; both ends have to agree to it, or GOAWAY follows.
-            ("grpc.keepalive_time_ms", 20_000),
+            # Strangers must not take all the memory: a silent connection goes, and there are not too many of them.
+            ("grpc.server_handshake_timeout_ms", int(_HANDSHAKE * 1000)),
+            ("grpc.max_allowed_incoming_connections", MAX_CONNECTIONS),
+            ("grpc.max_concurrent_streams", MAX_STREAMS),
+            # The channel of this package pings as well; both ends have to agree to it, or GOAWAY follows.
+            ("grpc.keepalive_time_ms", int(KEEPALIVE * 1000)),
             ("grpc.keepalive_timeout_ms", 10_000),
             ("grpc.keepalive_permit_without_calls", 1),
-            ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+            ("grpc.http2.min_recv_ping_interval_without_data_ms", int(LEAST_PING_INTERVAL * 1000)),
+            ("grpc.http2.max_ping_strikes", _PING_STRIKES),
             # Off, or a second process started by mistake would silently share the port.
             ("grpc.so_reuseport", int(reuse_port)),
         ]

@@ -8,6 +8,7 @@ from google.protobuf.message import DecodeError, Message
 
 from chassis.errors import DomainError, Kind
 
+_MOST_FAULTS: Final = 50
 UNREADABLE: Final = object()
 """In place of a request whose bytes are not the message that the method takes."""
 
@@ -37,7 +38,7 @@ def readable(request: Any) -> Any:
 
 
 def validate(message: Message) -> None:
-    """Refuse a message that breaks its contract's rules: INVALID / INVALID_REQUEST with every field at fault.
+    """Refuse a message that breaks its contract's rules: INVALID / INVALID_REQUEST with the fields at fault, at most 50.
 
     About 2 µs for a valid message, so it runs on every request, the hot ones included. A rule about the message as a
     whole is reported under the empty path.
@@ -46,7 +47,8 @@ def validate(message: Message) -> None:
     if not violations:
         return
     fields: dict[str, str] = {}
-    for violation in violations:
+    # All of them would make a refusal larger than what it refuses, and too large for a trailer.
+    for violation in violations[:_MOST_FAULTS]:
         path = _path(violation.proto.field)
         text = violation.proto.message or violation.proto.rule_id or "invalid"
         fields[path] = f"{fields[path]}; {text}" if path in fields else text

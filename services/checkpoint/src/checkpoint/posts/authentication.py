@@ -4,7 +4,6 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
-from uuid import UUID
 
 from chassis.access import current_caller
 from chassis.auth import Caller, refused
@@ -62,7 +61,7 @@ class DeviceAuthenticator:
 
 def calling_device(directory: Directory) -> Active:
     """The device behind the call being served; UNAUTHENTICATED when it was revoked meanwhile."""
-    active = directory.device(UUID(current_caller().subject))
+    active = directory.named(current_caller().subject)
     if active is None:
         raise refused()
     return active

@@ -13,6 +13,7 @@ import asyncpg
 import structlog
 from chassis.clock import Clock
 from chassis.events import Broadcast
+from chassis.tasks import rest
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from verdicts.model import Policy
 
@@ -47,6 +48,7 @@ class Directory:
         self._pool, self._clock, self._bell, self._poll = pool, clock, bell, poll
         self._version = 0
         self._devices: Mapping[UUID, Active] = MappingProxyType({})
+        self._by_name: Mapping[str, Active] = MappingProxyType({})
         self._policies: tuple[TimedPolicy, ...] = ()
         self._woken = asyncio.Event()
         self._listeners: list[Callable[[], None]] = []
@@ -59,6 +61,10 @@ class Directory:
     def device(self, device_id: UUID) -> Active | None:
         """None when it is unknown or revoked."""
         return self._devices.get(device_id)
+
+    def named(self, device_id: str) -> Active | None:
+        """As `device`, by the id as callers have it: every call asks, and reading an id takes longer than finding it."""
+        return self._by_name.get(device_id)
 
     def key_of(self, device_id: UUID) -> EllipticCurvePublicKey | None:
         found = self._devices.get(device_id)
@@ -105,6 +111,7 @@ class Directory:
             if key is not None:
                 found[device.device_id] = Active(device.device_id, device.post, area, key)
         self._devices, self._policies, self._version = MappingProxyType(found), tuple(policies), version
+        self._by_name = MappingProxyType({str(device_id): active for device_id, active in found.items()})
         for listener in self._listeners:
             listener()
 
@@ -114,7 +121,6 @@ class Directory:
             self._bell.listen(self.wake)
         failing = False
         while True:
-            self._woken.clear()
             try:
                 await self.check()
                 failing = False
@@ -122,7 +128,4 @@ class Directory:
                 if not failing:
                     _log.warning("directory_not_followed", error=type(error).__name__)
                 failing = True
-            try:
-                await asyncio.wait_for(self._woken.wait(), self._poll)
-            except TimeoutError:
-                continue
+            await rest(self._woken, self._poll)

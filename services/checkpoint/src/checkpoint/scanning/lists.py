@@ -48,9 +48,8 @@ class Lists:
             return None
         return self.age(now)
 
-    def degraded(self, now: datetime) -> bool:
-        """Whether news may be on its way that is not known here."""
-        age = self.age(now)
+    def degraded(self, age: float | None) -> bool:
+        """Whether, with a list of that age, news may be on its way that is not known here."""
         return age is None or age > DEGRADED_AFTER_S or not self._bus.connected
 
     def _listed(self, _: Sequence[Segment]) -> None:

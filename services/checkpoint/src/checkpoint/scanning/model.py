@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import IntEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from passes.days import local_day
 from verdicts.credential import Credential, Shown
@@ -31,16 +31,16 @@ class Grade(IntEnum):
     """A genuine pass that was stale, replayed or from a phone with a wrong clock."""
 
 
-@dataclass(frozen=True, slots=True)
-class Scan:
+class Scan(NamedTuple):
     """One scan as it is kept: a row for each tag, or a single anonymous one without tags.
 
     day: of the tags. reasons: bits by number. late: came long after it happened, or is not provably of that time.
+    A tuple, because every upload makes hundreds of them and the store turns them into columns.
     """
 
+    tags: tuple[bytes, ...]
     scan_id: bytes
     day: date
-    tags: tuple[bytes, ...]
     post: int
     passed_at: datetime
     verdict: int
@@ -50,13 +50,14 @@ class Scan:
     drill_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """What the store says of a scan: newly written or not, and the first answer given to it."""
 
     fresh: bool
     verdict: int
     reasons: int
+    told: bool = False
+    """Whether its transaction left events to be published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +90,9 @@ def of_live(
         passed_at = now if credential.failure in (Reason.STALE, Reason.CLOCK) else credential.time
         grade = _grade(credential, matched=matched)
     return Scan(
+        tags,
         scan_id,
         day,
-        tags,
         post,
         passed_at,
         int(decision.verdict),
@@ -116,13 +117,21 @@ def of_upload(
     now: datetime,
 ) -> Scan:
     """A scan that the device judged by itself. An uploaded card is worth little whether or not staff compared it."""
-    known = [Reason(number) for number in reasons if number in Reason._value2member_map_]
-    grade = Grade.STATIC_CARD if static_card else Grade.SHOWN
-    if not tags or not _UNPROVEN.isdisjoint(known):
+    mask, grade = graded(reasons, static_card=static_card)
+    if not tags:
         grade = Grade.UNPROVEN
     late = now - scanned_at > LATE_AFTER
     unique = tuple(dict.fromkeys(tags))
-    return Scan(scan_id, day, unique, post, scanned_at, verdict, to_mask(known), grade, late=late, drill_id=drill_id)
+    return Scan(unique, scan_id, day, post, scanned_at, verdict, mask, grade, late, drill_id)
+
+
+def graded(reasons: Sequence[int], *, static_card: bool) -> tuple[int, Grade]:
+    """What a device's reasons say of somebody who showed something: as bits, those known here, and how well it proves them."""
+    grade = Grade.STATIC_CARD if static_card else Grade.SHOWN
+    if not reasons:
+        return 0, grade
+    known = [Reason(number) for number in reasons if number in Reason._value2member_map_]
+    return to_mask(known), grade if _UNPROVEN.isdisjoint(known) else Grade.UNPROVEN
 
 
 def refusal(day: date, scanned_at: datetime, now: datetime) -> str | None:

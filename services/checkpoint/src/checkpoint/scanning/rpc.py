@@ -1,19 +1,16 @@
 # ruff: noqa: ARG002 - methods are named and called as the contract has it
 """ScanService: what scanners call."""
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final
 
 from chassis.access import NOWHERE, allow
 from chassis.clock import Clock
 from chassis.errors import DomainError, Kind
-from chassis.rpc.validation import validate
-from google.protobuf.message import DecodeError
+from google.protobuf.timestamp_pb2 import Timestamp
 from lilitong.checkpoint.v1 import scan_pb2
 from lilitong.checkpoint.v1.scan_pb2_grpc import ScanServiceServicer
-from passes.days import date_of
 from passes.device import verify_batch
 from passes.errors import PassError
 from passes.replay import ReplayGuard
@@ -24,20 +21,25 @@ from verdicts.verdict import decide
 
 from checkpoint.posts.authentication import calling_device
 from checkpoint.posts.directory import Directory
-from checkpoint.scanning import wire
+from checkpoint.scanning import uploads, wire
 from checkpoint.scanning.lists import Lists
-from checkpoint.scanning.model import Scan, of_live, of_upload, refusal
+from checkpoint.scanning.model import Scan, of_live
 from checkpoint.scanning.recorder import Recorder
 from checkpoint.sync.stream import SyncStreams
 
 SCANS: Final = Counter("lilitong_scans_total", "Scans judged, by verdict.", ["verdict"])
 UPLOADS: Final = Counter("lilitong_scan_uploads_total", "Scans uploaded by devices, by outcome.", ["outcome"])
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND: Final = timedelta(seconds=1)
 _COUNTS: Final = {verdict: SCANS.labels(verdict.name) for verdict in Verdict}
 _RECORDED, _DUPLICATE, _REJECTED = (
     scan_pb2.RECORD_OUTCOME_RECORDED,
     scan_pb2.RECORD_OUTCOME_DUPLICATE,
     scan_pb2.RECORD_OUTCOME_REJECTED,
 )
+_UPLOADED: Final = {
+    outcome: UPLOADS.labels(scan_pb2.RecordOutcome.Name(outcome)) for outcome in (_RECORDED, _DUPLICATE, _REJECTED)
+}
 
 
 class ScanRpc(ScanServiceServicer):
@@ -79,17 +81,18 @@ class ScanRpc(ScanServiceServicer):
         stored = await self._recorder.record(scan)
         if stored is not None and not stored.fresh:
             decision = _first_answer(decision, stored.verdict, stored.reasons)
-        answer = scan_pb2.ScanResponse(
+        age = lists.age(now)
+        seconds, fraction = divmod(now - _EPOCH, _SECOND)
+        return scan_pb2.ScanResponse(
             verdict=scan_pb2.Verdict.ValueType(decision.verdict),
             reasons=map(wire.reason_text, decision.reasons),
             recorded=stored is not None,
-            degraded=stored is None or lists.degraded(now),
-            list_age_seconds=int(lists.age(now) or 0),
+            degraded=stored is None or lists.degraded(age),
+            list_age_seconds=int(age or 0),
             denials=map(wire.denial, decision.denials),
+            server_time=Timestamp(seconds=seconds, nanos=fraction.microseconds * 1000),
             drill_id=decision.drill_id,
         )
-        answer.server_time.FromDatetime(now)
-        return answer
 
     @allow(devices=True, area=NOWHERE)
     async def RecordScans(self, request: scan_pb2.RecordScansRequest, context: Any) -> scan_pb2.RecordScansResponse:
@@ -100,20 +103,25 @@ class ScanRpc(ScanServiceServicer):
             raise DomainError(
                 Kind.INVALID, "BATCH_SIGNATURE", "The batch is not signed by the device that sends it."
             ) from None
-        results: list[scan_pb2.RecordScansResponse.Result] = []
-        taken: list[tuple[int, Scan]] = []
-        for item in _decode(request.batch).scans:
-            scan, reason = _upload(item, device.post, now)
-            results.append(scan_pb2.RecordScansResponse.Result(scan_id=item.scan_id, outcome=_REJECTED, reason=reason))
-            if scan is not None:
-                taken.append((len(results) - 1, scan))
-        if taken:
-            stored = await self._recorder.record_all([scan for _, scan in taken])
-            for (position, _), word in zip(taken, stored, strict=True):
-                results[position].outcome = _RECORDED if word.fresh else _DUPLICATE
-        for result in results:
-            UPLOADS.labels(scan_pb2.RecordOutcome.Name(result.outcome)).inc()
-        return scan_pb2.RecordScansResponse(results=results)
+        items, read = uploads.decode(request.batch, device.post, now)
+        taken = [scan for scan in read if isinstance(scan, Scan)]
+        fresh = iter(await self._recorder.record_all(taken) if taken else ())
+        answer = scan_pb2.RecordScansResponse()
+        add = answer.results.add
+        recorded = duplicate = 0
+        for item, scan in zip(items, read, strict=True):
+            if not isinstance(scan, Scan):
+                add(scan_id=item.scan_id, outcome=_REJECTED, reason=scan)
+            elif next(fresh):
+                recorded += 1
+                add(scan_id=scan.scan_id, outcome=_RECORDED)
+            else:
+                duplicate += 1
+                add(scan_id=scan.scan_id, outcome=_DUPLICATE)
+        _UPLOADED[_RECORDED].inc(recorded)
+        _UPLOADED[_DUPLICATE].inc(duplicate)
+        _UPLOADED[_REJECTED].inc(len(read) - len(taken))
+        return answer
 
     @allow(devices=True, area=NOWHERE)
     async def Sync(  # type: ignore[override]  # it writes to the context, so that a write can have a time-out
@@ -133,39 +141,3 @@ def _age(lists: Lists, credential: Credential, now: datetime) -> float | None:
     if isinstance(credential, Shown):
         return lists.age_for(credential.day, credential.drill_id, now)
     return lists.age(now)
-
-
-def _decode(batch: bytes) -> scan_pb2.ScanBatch:
-    """The batch as signed, held against its contract like any request; INVALID when it is none."""
-    try:
-        decoded = scan_pb2.ScanBatch.FromString(batch)
-    except DecodeError:
-        raise DomainError(
-            Kind.INVALID, "INVALID_REQUEST", "The request breaks its contract.", fields={"batch": "is no ScanBatch"}
-        ) from None
-    validate(decoded)
-    return decoded
-
-
-def _upload(item: scan_pb2.OfflineScan, post: int, now: datetime) -> tuple[Scan | None, str]:
-    try:
-        day, scanned_at = date_of(item.day), item.scanned_at.ToDatetime(UTC)
-    except (ValueError, OverflowError):
-        return None, "DAY_AND_TIME_DISAGREE"
-    reason = refusal(day, scanned_at, now)
-    if reason is not None:
-        return None, reason
-    reasons: Sequence[int] = item.reasons
-    scan = of_upload(
-        item.scan_id,
-        day,
-        item.tags,
-        post,
-        scanned_at,
-        int(item.verdict),
-        reasons,
-        static_card=item.static_card,
-        drill_id=item.drill_id,
-        now=now,
-    )
-    return scan, ""

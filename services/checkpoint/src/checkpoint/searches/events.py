@@ -1,7 +1,7 @@
 """Searches come in from quarantine; leads go out. The one place where a passage meets an open search."""
 
-from collections.abc import Callable, Sequence
-from datetime import UTC, timedelta
+from collections.abc import Callable, Collection, Sequence
+from datetime import UTC, date, timedelta
 from typing import Any, Final
 
 from chassis.clock import Clock
@@ -43,16 +43,18 @@ def search_handler(clock: Clock, seal: Callable[[], bytes], after_commit: AfterC
     return handle
 
 
+async def any_open(conn: Any, days: Collection[date], clock: Clock) -> bool:
+    """Whether passages of these days may concern a search; asked before they are laid out for `meet_searches`."""
+    # A search reads the days beside its own, so the passages of a day concern the searches of the days beside it.
+    first, last = days_read(min(days))[0], days_read(max(days))[-1]
+    return await store.any_open(conn, max(first, first_open_day(clock.now())), last)
+
+
 async def meet_searches(conn: Any, fresh: Sequence[Passage], clock: Clock, seal: Callable[[], bytes]) -> bool:
     """For the transaction that has just written these passages: leads for open searches; whether there were any."""
     if not fresh:
         return False
-    first_open = first_open_day(clock.now())
-    # A search reads the days beside its own, so the passages of a day concern the searches of the days beside it.
-    first, last = days_read(min(p.day for p in fresh))[0], days_read(max(p.day for p in fresh))[-1]
-    if not await store.any_open(conn, max(first, first_open), last):
-        return False
-    near = await store.match(conn, fresh, first_open)
+    near = await store.match(conn, fresh, first_open_day(clock.now()))
     found = await store.new_leads(conn, near) if near else near
     for search, hits in found.items():
         await _publish(conn, search, [_message(search, chunk, 0, 0) for chunk in parts(hits)], seal)

@@ -21,7 +21,8 @@ _ITEMS = "requests"
 _DESCRIPTION = """\
 The REST interface of Lilitong (离里通) for app backends and staff tools.
 
-Bytes are base64url without padding, times RFC 3339, enum values lower-case words to which more may be added.
+Bytes are base64url without padding, times RFC 3339, enum values lower-case words to which more may be added, integers written
+without a fraction. An object names a field once, and no text holds U+0000.
 A write needs an `Idempotency-Key` (a fresh UUID); sent again with the same content it changes nothing and gets the first
 answer. Refusals are `application/problem+json` (RFC 9457) with a stable `reason`. Reads of personal data name their purpose
 and the case or task it serves in `X-Purpose` and `X-Purpose-Ref`. Lists are followed by `next_page_token`."""
@@ -120,7 +121,7 @@ def _parameters(operation: Operation, schemas: Schemas) -> list[Json]:
         word = {"type": "string", "pattern": "^[a-z0-9][a-z0-9_.-]{0,63}$"}
         found.append(_header("X-Purpose", "Why this is read.", word, "tracing"))
         text = "The case or task that it serves."
-        found.append(_header("X-Purpose-Ref", text, {"type": "string", "maxLength": 128}, sample_id("case")))
+        found.append(_header("X-Purpose-Ref", text, {"type": "string", "pattern": "^[!-~]{1,128}$"}, sample_id("case")))
     return found
 
 
@@ -202,7 +203,7 @@ def _responses(operation: Operation, schemas: Schemas) -> Json:
         )
     if operation.etag:
         found["304"] = {"description": "Unchanged since the ETag given."}
-    bodiless = {413, 415, 422} if operation.reads else set()
+    bodiless = {408, 413, 415, 422} if operation.reads else set()
     return found | {
         str(status): {"$ref": f"#/components/responses/Problem{status}"}
         for status in sorted(REFUSALS.keys() - bodiless)

@@ -2,8 +2,12 @@
 
 Lock order, here and everywhere else in this service: the list's head, the queue of coming days, then the log's head. All
 are held to the end of the transaction, so numbers within a list have no gaps and segments of one list commit in order.
+
+What takes time with the number of people is done in a thread: a base of a hundred thousand is a second of work, in which
+nobody's approval should wait for the event loop.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -111,31 +115,23 @@ class Issuer:
         return True
 
     async def _change(self, conn: Db, head: Head, people: Sequence[UUID], cards: Cards) -> None:
-        changes = difference(
+        changes = await asyncio.to_thread(
+            difference,
             await store.wanted(conn, head.day, head.drill_id, people),
             await store.listed(conn, head.day, head.drill_id, people),
         )
         if not changes and not cards:
             return
         await self._note(conn, head, changes)
-        entries = self._entries(head.day, changes.listed) + await self._lifts(conn, head, changes.lifted)
-        count = parts_needed(len(entries), len(cards))
-        drafts = [
-            build(
-                day=head.day,
-                generation=head.generation,
-                number=head.last_number + offset,
-                base_parts=head.base_parts,
-                drill_id=head.drill_id,
-                entries=padded(some, reason=Reason.CLOSE_CONTACT),
-                cards=pad_cards(some_cards),
-            )
-            for offset, (some, some_cards) in enumerate(
-                zip(parts(entries, count), parts(cards, count), strict=True), start=1
-            )
-        ]
-        grown = head.change_records + len(entries) + len(cards)
-        await self._publish(conn, replace(head, last_number=head.last_number + count, change_records=grown), drafts)
+        lifts = await self._lifts(conn, head, changes.lifted)
+
+        def drafts_of() -> tuple[list[Draft], int]:
+            entries = self._entries(head.day, changes.listed) + lifts
+            return _drafts(head, head.generation, head.last_number, head.base_parts, entries, cards), len(entries)
+
+        drafts, count = await asyncio.to_thread(drafts_of)
+        last, grown = head.last_number + len(drafts), head.change_records + count + len(cards)
+        await self._publish(conn, replace(head, last_number=last, change_records=grown), drafts)
 
     async def _lifts(self, conn: Db, head: Head, lifted: Sequence[Listed]) -> list[Entry]:
         """Lifts, hidden among lifts of decoys."""
@@ -149,28 +145,20 @@ class Issuer:
     async def _rebase(self, conn: Db, head: Head) -> None:
         """A new generation with everybody who should be on the list. Unchanged entries keep their references."""
         listed = await store.listed(conn, head.day, head.drill_id, None)
-        changes = difference(await store.wanted(conn, head.day, head.drill_id, None), listed)
+        wanted = await store.wanted(conn, head.day, head.drill_id, None)
+        changes = await asyncio.to_thread(difference, wanted, listed)
         await self._note(conn, head, changes)
-        retired = {entry.reference for entry in changes.retired}
-        kept = [entry for entry in listed.values() if entry.reference not in retired]
-        entries = self._entries(head.day, [*kept, *changes.listed])
         cards = await self._cards(conn, head.day, head.drill_id, None)
-        count = parts_needed(len(entries), len(cards))
-        drafts = [
-            build(
-                day=head.day,
-                generation=head.generation + 1,
-                number=number,
-                base_parts=count,
-                drill_id=head.drill_id,
-                entries=padded(some, reason=Reason.CLOSE_CONTACT),
-                cards=pad_cards(some_cards),
-            )
-            for number, (some, some_cards) in enumerate(
-                zip(parts(entries, count), parts(cards, count), strict=True), start=1
-            )
-        ]
-        fresh = Head(head.day, head.drill_id, head.generation + 1, count, count, len(entries) + len(cards), 0)
+
+        def drafts_of() -> tuple[list[Draft], int]:
+            retired = {entry.reference for entry in changes.retired}
+            kept = [entry for entry in listed.values() if entry.reference not in retired]
+            entries = self._entries(head.day, [*kept, *changes.listed])
+            return _drafts(head, head.generation + 1, 0, None, entries, cards), len(entries)
+
+        drafts, count = await asyncio.to_thread(drafts_of)
+        parts_now = len(drafts)
+        fresh = Head(head.day, head.drill_id, head.generation + 1, parts_now, parts_now, count + len(cards), 0)
         await self._publish(conn, fresh, drafts)
 
     async def _note(self, conn: Db, head: Head, changes: Changes) -> None:
@@ -216,3 +204,24 @@ class Issuer:
             ],
             seal=self._seal,
         )
+
+
+def _drafts(
+    head: Head, generation: int, after: int, base_parts: int | None, entries: Sequence[Entry], cards: Cards
+) -> list[Draft]:
+    """The records as segments numbered from `after` on; `base_parts` is their own number when they are a base themselves."""
+    count = parts_needed(len(entries), len(cards))
+    return [
+        build(
+            day=head.day,
+            generation=generation,
+            number=after + offset,
+            base_parts=count if base_parts is None else base_parts,
+            drill_id=head.drill_id,
+            entries=padded(some, reason=Reason.CLOSE_CONTACT),
+            cards=pad_cards(some_cards),
+        )
+        for offset, (some, some_cards) in enumerate(
+            zip(parts(entries, count), parts(cards, count), strict=True), start=1
+        )
+    ]

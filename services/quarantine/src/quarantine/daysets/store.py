@@ -1,5 +1,6 @@
 """All SQL of the day sets."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -70,12 +71,16 @@ async def wanted(conn: Db, day: date, drill_id: str, people: Sequence[UUID] | No
         end,
         None if people is None else list(people),
     )
-    return {
-        row["resident_id"]: Wanted(
-            row["resident_id"], row["restriction_id"], row["reason"], end_minute(start, row["ends_at"])
-        )
-        for row in rows
-    }
+
+    def read() -> dict[UUID, Wanted]:
+        return {
+            row["resident_id"]: Wanted(
+                row["resident_id"], row["restriction_id"], row["reason"], end_minute(start, row["ends_at"])
+            )
+            for row in rows
+        }
+
+    return await asyncio.to_thread(read)  # as many as there are people on the list
 
 
 async def listed(conn: Db, day: date, drill_id: str, people: Sequence[UUID] | None) -> dict[UUID, Listed]:
@@ -89,7 +94,7 @@ async def listed(conn: Db, day: date, drill_id: str, people: Sequence[UUID] | No
         drill_id,
         None if people is None else list(people),
     )
-    return {row["resident_id"]: Listed(**dict(row)) for row in rows}
+    return await asyncio.to_thread(lambda: {row["resident_id"]: Listed(**dict(row)) for row in rows})
 
 
 async def retire(conn: Db, day: date, entries: Iterable[Listed]) -> None:

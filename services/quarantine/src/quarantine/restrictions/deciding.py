@@ -35,6 +35,9 @@ class Deciding:
             raise DomainError(
                 Kind.PRECONDITION, "ALREADY_RESTRICTED", "This person is restricted because of this case already."
             )
+        if await store.get(conn, restriction_id) is not None:
+            taken = store.ERRORS["restrictions_pkey"]()
+            raise taken
         too_old = store.ERRORS["restrictions_end_check"]()
         if await self._end(conn, evidence) <= now:
             raise too_old

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -12,6 +11,7 @@ import asyncpg
 import ledger.store as log
 import structlog
 from chassis.clock import Clock
+from chassis.tasks import rest
 from ledger.store import Db
 
 from quarantine.cases import contacts
@@ -20,7 +20,7 @@ from quarantine.cases.model import INTERVIEW_TIME, Case, Kind, third_allows
 from quarantine.daysets.issue import Issuer
 from quarantine.policy import store as policies
 from quarantine.restrictions import sealing, store
-from quarantine.restrictions.model import Decision, Reason, evidence_hash, leaf_of
+from quarantine.restrictions.model import Decision, Leaf, Reason, evidence_hash, leaf_of
 from quarantine.restrictions.sealing import Person, Sealer
 from quarantine.restrictions.store import Imposed
 
@@ -52,23 +52,31 @@ async def impose(
 ) -> None:
     """Write up to 500 decisions of one drill (or of reality) and put them on the lists, in the caller's transaction.
 
-    The lists are locked before the log: see `quarantine.daysets.issue`.
+    The lists are locked before the log: see `quarantine.daysets.issue`. The log entries are made in a thread meanwhile:
+    hundreds of them are tens of milliseconds of work, in which the database need not wait, nor other calls.
     """
     people = [item.decision.resident_id for item in grounds]
-    await issuer.announce(conn, drill_id, people, now)
-    leaves = [leaf_of(item.decision, sealer.pseudonym) for item in grounds]
-    appended = await log.append(conn, [leaf.data for leaf in leaves])
+    making = asyncio.create_task(asyncio.to_thread(_entries, sealer, grounds))
+    try:
+        await issuer.announce(conn, drill_id, people, now)
+        entries = await making
+    finally:
+        making.cancel()
+    appended = await log.append(conn, [leaf.data for leaf, _ in entries])
     imposed = [
-        Imposed(
-            item.decision,
-            leaf,
-            appended.first_index + offset,
-            sealer.seal(item.person, sealing.LEAF, leaf.pack()),
-        )
-        for offset, (item, leaf) in enumerate(zip(grounds, leaves, strict=True))
+        Imposed(item.decision, leaf, appended.first_index + offset, sealed)
+        for offset, (item, (leaf, sealed)) in enumerate(zip(grounds, entries, strict=True))
     ]
     await store.insert(conn, imposed)
     await issuer.relist(conn, drill_id, people, now)
+
+
+def _entries(sealer: Sealer, grounds: Sequence[Grounds]) -> list[tuple[Leaf, bytes]]:
+    """Each decision's log entry, and its content sealed under the person's key."""
+    leaves = [leaf_of(item.decision, sealer.pseudonym) for item in grounds]
+    return [
+        (leaf, sealer.seal(item.person, sealing.LEAF, leaf.pack())) for item, leaf in zip(grounds, leaves, strict=True)
+    ]
 
 
 class Imposer:
@@ -101,11 +109,8 @@ class Imposer:
     async def run(self) -> None:
         """Work until cancelled: when woken, and every `POLL_SECONDS` in case a wake was lost with its process."""
         while True:
-            self._wanted.clear()
             await self.run_due()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(POLL_SECONDS):
-                    await self._wanted.wait()
+            await rest(self._wanted, POLL_SECONDS)
 
     async def run_due(self) -> int:
         """Work on every case that has something due; how many people were restricted. For the wake and for the sweep."""

@@ -19,6 +19,8 @@ ERRORS: Final[Mapping[str, Callable[[], DomainError]]] = {
     "restriction_proposals_pkey": lambda: DomainError(
         Kind.EXISTS, "RESTRICTION_EXISTS", "A restriction with this id is proposed already."
     ),
+    # An id names one restriction, whether it was proposed or followed from a case.
+    "restrictions_pkey": lambda: DomainError(Kind.EXISTS, "RESTRICTION_EXISTS", "This id is another restriction's."),
     "restriction_proposals_evidence_id_key": lambda: DomainError(
         Kind.EXISTS, "ALREADY_PROPOSED", "A restriction is proposed on this evidence already."
     ),
@@ -299,6 +301,12 @@ async def explanation(conn: Db, restriction_id: UUID) -> Record | None:
         """,
         restriction_id,
     )
+
+
+async def purge_evidence(conn: Db, now: datetime, limit: int) -> int:
+    """Forget evidence and statements of up to `limit` contacts whose time is over; of how many. The function is the owner's."""
+    purged: int = await conn.fetchval("SELECT purge_evidence($1, $2)", now, limit)
+    return purged
 
 
 def _restriction(row: Record) -> Restriction:

@@ -9,6 +9,7 @@ from typing import Final
 import asyncpg
 import structlog
 from chassis.events import Broadcast
+from chassis.tasks import rest
 
 from venue.register import store
 from venue.register.model import ZoneFacts
@@ -78,11 +79,8 @@ class ZoneCache:
         if self._bell is not None:
             self._bell.listen(self.wake)
         while True:
-            self._woken.clear()
             try:
                 await self.look()
             except _UNREACHABLE as error:
                 _log.warning("zones_not_followed", error=type(error).__name__)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(POLL_S):
-                    await self._woken.wait()
+            await rest(self._woken, POLL_S)

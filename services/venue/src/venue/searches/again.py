@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Final
 
 import asyncpg
 import structlog
+from chassis.tasks import rest
 
 from venue.searches import store
 from venue.searches.search import Searching
@@ -36,14 +36,11 @@ class SearchAgain:
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            self._wanted.clear()
             try:
                 await self.work()
             except _UNREACHABLE as error:
                 _log.warning("search_again_waits", error=type(error).__name__)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(POLL_S):
-                    await self._wanted.wait()
+            await rest(self._wanted, POLL_S)
 
     async def work(self) -> int:
         """Search all that waits, each in a transaction of its own; returns how many were tried."""

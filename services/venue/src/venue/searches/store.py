@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from venue.searches.model import Interval, Place, Probe, Search, Seen
-from venue.visits.model import Visit
+from venue.visits.model import HOUR_SHIFT, Visit, key_bytes
 
 _DAY = timedelta(days=1)
 _SEARCH = "s.day, s.search_id, s.tag, s.window_start, s.window_end, s.drill_id"
@@ -53,8 +53,9 @@ async def visits_of(connection: Any, search: Search) -> list[Visit]:
     """The index person's visits of the day."""
     rows = await connection.fetch(
         """
-        SELECT visit_key, zone, entered, stay, grade, late, overstay FROM visits
-        WHERE day = $1 AND tag = $2 AND drill_id = $3 ORDER BY entered, visit_key
+        SELECT visit_key, zone, entered, stay, grade, late, overstay FROM visits_plain
+        WHERE day = $1 AND tag_hash = uuid_hash_extended($2, 0) AND tag = $2 AND coalesce(drill_id, '') = $3
+        ORDER BY entered, visit_key
         """,
         search.day,
         UUID(bytes=search.tag),
@@ -64,7 +65,7 @@ async def visits_of(connection: Any, search: Search) -> list[Visit]:
         Visit(
             search.day,
             search.tag,
-            row["visit_key"],
+            key_bytes(row["visit_key"]),
             row["zone"],
             row["entered"],
             row["stay"],
@@ -123,37 +124,54 @@ async def places(connection: Any, zones: Iterable[int]) -> dict[int, Place]:
     return {row["zone"]: Place(**row) for row in rows}
 
 
-# LATERAL with OFFSET 0 keeps the planner to one index range per probe, whatever it believes about a partition that was
+# LATERAL with OFFSET 0 keeps the planner to one index range per probe and hour, whatever it believes about a partition that was
 # analysed before the morning's rush.
-SEEN = """
+_SEEN = f"""
     SELECT p.source, v.day, v.tag, v.entered, v.stay, v.grade, v.late
     FROM unnest($1::integer[], $2::date[], $3::integer[], $4::integer[], $5::integer[], $6::integer[])
          AS p (source, day, zone, after, before, leaves_after),
+    generate_series((p.after + 1) / 3600, (p.before - 1) / 3600) AS began (hour),
     LATERAL (
-        SELECT v.day, v.tag, v.entered, v.stay, v.grade, v.late FROM visits v
-        WHERE v.day = p.day AND v.zone = p.zone AND v.entered > p.after AND v.entered < p.before
-          AND v.entered + v.stay > p.leaves_after AND v.drill_id = $7 {condition}
+        SELECT v.day, v.tag, v.entered, v.stay, v.grade, v.late FROM visits_plain v
+        WHERE v.day = p.day AND v.place = began.hour << {HOUR_SHIFT} | p.zone
+          AND v.entered > p.after AND v.entered < p.before AND v.entered + v.stay > p.leaves_after AND {{condition}}
         OFFSET 0
     ) v
 """
 
 
+def seen_statement(*, overstay: bool, drill: bool) -> str:
+    """The search's SQL. Its arguments are the probes' columns, and the drill's id where it is for a drill's visits.
+
+    Overstays and a drill's visits have an index of their own, which the planner finds by the text.
+    """
+    condition = "v.drill_id = $7" if drill else "v.drill_id IS NULL"
+    return _SEEN.format(condition=condition + (" AND v.overstay" if overstay else ""))
+
+
+def probe_columns(probes: Sequence[Probe]) -> list[list[Any]]:
+    """The probes as the arguments of the search's SQL."""
+    return [
+        [probe.source for probe in probes],
+        [probe.day for probe in probes],
+        [probe.zone for probe in probes],
+        [probe.after for probe in probes],
+        [probe.before for probe in probes],
+        [probe.leaves_after for probe in probes],
+    ]
+
+
 async def seen(connection: Any, drill_id: str, probes: Sequence[Probe]) -> list[Seen]:
     """The visits that the probes find, the index person's own included."""
     found: list[Seen] = []
-    for overstay, condition in ((False, ""), (True, "AND v.overstay")):
+    for overstay in (False, True):
         chosen = [probe for probe in probes if probe.overstay is overstay]
         if not chosen:
             continue
         rows = await connection.fetch(
-            SEEN.format(condition=condition),
-            [probe.source for probe in chosen],
-            [probe.day for probe in chosen],
-            [probe.zone for probe in chosen],
-            [probe.after for probe in chosen],
-            [probe.before for probe in chosen],
-            [probe.leaves_after for probe in chosen],
-            drill_id,
+            seen_statement(overstay=overstay, drill=bool(drill_id)),
+            *probe_columns(chosen),
+            *([drill_id] if drill_id else []),
         )
         found += [Seen(source, day, tag.bytes, *rest) for source, day, tag, *rest in rows]
     return found

@@ -3,13 +3,14 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Final
 
-from chassis.clock import Clock, local_day
+from chassis.clock import Clock
 from chassis.events import Consumer
 from daysets.follower import Follower
 from daysets.index import DaySetIndex
+from passes.days import date_of, number_of_unix
 
 DEGRADED_AFTER_S: Final = 10
 # Product C4: nobody decides by a list that is older.
@@ -38,7 +39,7 @@ class ListState:
         self._index, self._follower, self._consumer = index, follower, consumer
         self._clock, self._monotonic = clock, monotonic
         self._heard = monotonic()
-        self._seen: tuple[date, int] | None = None
+        self._seen: tuple[int, int] | None = None  # number of the day, version of the list
         self._listed = self._whole = False
 
     def look(self) -> Freshness:
@@ -59,8 +60,9 @@ class ListState:
         return max(now - self._heard, now - self._heard if behind is None else behind)
 
     def _today(self, now: datetime) -> None:
-        # Asked for every check-in, so the answer is kept until the list or the day changes.
-        seen = (local_day(now), self._index.version)
+        # Asked for every check-in, so the answer is kept until the list or the day changes, and the day is counted
+        # without the calendar.
+        seen = (number_of_unix(int(now.timestamp())), self._index.version)
         if seen != self._seen:
-            status = self._index.status(seen[0])
+            status = self._index.status(date_of(seen[0]))
             self._seen, self._listed, self._whole = seen, status.generation > 0, status.complete

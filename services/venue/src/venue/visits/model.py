@@ -14,6 +14,14 @@ from passes.days import DAY_SECONDS, date_of, day_number, start_unix
 
 KEY_BYTES = 8
 TAG_BYTES = 16
+# Bits of the stored `facts` (10200_visits.sql): the stay takes those below the grade's.
+GRADE_SHIFT = 17
+LATE = 1 << 19
+OVERSTAY = 1 << 20
+CHECKED_OUT = 1 << 21
+# The stored `place` has the hour of the check-in above the zone's 26 bits.
+HOUR_SHIFT = 26
+HOURS = 24
 _ID_BYTES = 4 + TAG_BYTES + KEY_BYTES
 
 
@@ -72,6 +80,36 @@ class Visit:
     def left(self) -> int:
         """Second of `day` at which the visit ends; beyond 86,400 after midnight."""
         return self.entered + self.stay
+
+    @property
+    def place(self) -> int:
+        """Hour and zone as one number, as they are stored."""
+        return place_of(self.entered // 3600, self.zone)
+
+    @property
+    def facts(self) -> int:
+        """Stay, grade, late and overstay as one number, as they are stored before a check-out."""
+        return (
+            self.stay
+            | (self.grade - 1) << GRADE_SHIFT
+            | (LATE if self.late else 0)
+            | (OVERSTAY if self.overstay else 0)
+        )
+
+
+def place_of(hour: int, zone: int) -> int:
+    """What visits to a zone that began in that hour of their day are found by."""
+    return hour << HOUR_SHIFT | zone
+
+
+def key_number(visit_key: bytes) -> int:
+    """The visit key as it is stored: a signed 64-bit number."""
+    return int.from_bytes(visit_key, "big", signed=True)
+
+
+def key_bytes(number: int) -> bytes:
+    """The inverse of `key_number`."""
+    return number.to_bytes(KEY_BYTES, "big", signed=True)
 
 
 def visit_id(day: date, tag: bytes, visit_key: bytes) -> str:

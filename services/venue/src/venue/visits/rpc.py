@@ -11,6 +11,7 @@ import asyncpg
 from chassis.access import NOWHERE, RESOURCE, allow, current_caller
 from chassis.clock import Clock
 from chassis.errors import DomainError, Kind, store_error
+from chassis.rpc.status import to_proto
 from lilitong.venue.v1 import visit_pb2, visit_pb2_grpc
 
 from venue.register import store as register_store
@@ -79,10 +80,10 @@ class VisitServicer(visit_pb2_grpc.VisitServiceServicer):
             problem = each if isinstance(each, DomainError) else _problem(fates.get(index))
             result = answer.results.add()
             if problem is not None:
+                result.error.CopyFrom(to_proto(problem))
                 result.error_reason, result.error_message = problem.reason, problem.message
             elif isinstance(each, Decision):
-                first = _first_answer(each) if id(each) in repeated else each
-                result.response.CopyFrom(response(first, freshness))
+                fill(result.response, _first_answer(each) if id(each) in repeated else each, freshness)
         return answer
 
     # No area: whoever holds the random visit id of a check-in is who checked in.
@@ -152,19 +153,26 @@ def attempt(request: visit_pb2.CheckInRequest, caller: str) -> Attempt:
 
 
 def response(decision: Decision, freshness: Freshness) -> visit_pb2.CheckInResponse:
-    answer = visit_pb2.CheckInResponse(
-        outcome=int(decision.outcome),  # type: ignore[arg-type]  # numbers are the contract's
-        list_age_seconds=freshness.age_seconds,
-        degraded=freshness.degraded,
-        drill_id=decision.drill_id,
-        reference=decision.reference,
-    )
+    answer = visit_pb2.CheckInResponse()
+    fill(answer, decision, freshness)
+    return answer
+
+
+def fill(answer: visit_pb2.CheckInResponse, decision: Decision, freshness: Freshness) -> None:
+    """Write the answer into an empty one: in a batch it already lies in its result, and a copy would cost as much again."""
+    answer.outcome = int(decision.outcome)  # type: ignore[assignment]  # numbers are the contract's
+    answer.list_age_seconds = freshness.age_seconds
+    if freshness.degraded:
+        answer.degraded = True
+    if decision.drill_id:
+        answer.drill_id = decision.drill_id
+    if decision.reference:
+        answer.reference = decision.reference
     if decision.reasons:
         answer.reasons.extend([_REASONS[code] for code in decision.reasons])
     if decision.outcome is Outcome.ADMITTED:
         answer.grade = int(decision.grade)  # type: ignore[assignment]
         answer.visit_ids.extend([visit_id(each.day, each.tag, each.visit_key) for each in decision.visits])
-    return answer
 
 
 def _first_answer(decision: Decision) -> Decision:

@@ -6,13 +6,28 @@ Writers of visits hold the shared lock of each day they write; a search holds th
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
 from passes.days import day_number
 
 from venue.searches.locks import LOCK_CLASS
-from venue.visits.model import Visit, VisitRef
+from venue.visits.model import (
+    CHECKED_OUT,
+    GRADE_SHIFT,
+    HOURS,
+    LATE,
+    OVERSTAY,
+    Visit,
+    VisitRef,
+    key_bytes,
+    key_number,
+    place_of,
+)
+
+_IDENTITY = attrgetter("day", "tag", "visit_key")
+_KEPT = LATE | 3 << GRADE_SHIFT  # what a check-out does not change of the facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,48 +50,56 @@ async def insert(connection: Any, visits: Sequence[Visit]) -> set[tuple[Any, UUI
 
     Raises `asyncpg.CheckViolationError` when a day has no partition.
     """
+    # In one order, so that two batches which share visits, as repeats do, wait for each other instead of deadlocking. Of
+    # visits with one key the first stays first.
+    visits = sorted(visits, key=_IDENTITY)
+    # No target of the conflict: what is unique is an index of each partition, the parent knows none.
     rows = await connection.fetch(
         """
         WITH held AS MATERIALIZED (
             SELECT pg_advisory_xact_lock_shared($1, number) FROM unnest($2::integer[]) AS number
         ), locked AS MATERIALIZED (SELECT count(*) AS days FROM held)
-        INSERT INTO visits (zone, entered, stay, day, tag, grade, late, overstay, visit_key, drill_id)
-        SELECT n.* FROM locked,
-            unnest($3::integer[], $4::integer[], $5::integer[], $6::date[], $7::uuid[], $8::smallint[], $9::boolean[],
-                   $10::boolean[], $11::bytea[], $12::text[]) AS n
-        ON CONFLICT (day, tag, visit_key) DO NOTHING
+        INSERT INTO visits (visit_key, tag, day, place, entered, facts, drill_id)
+        SELECT n.visit_key, n.tag, n.day, n.place, n.entered, n.facts, nullif(n.drill_id, '') FROM locked,
+            unnest($3::bigint[], $4::uuid[], $5::date[], $6::integer[], $7::integer[], $8::integer[], $9::text[])
+                AS n (visit_key, tag, day, place, entered, facts, drill_id)
+        ON CONFLICT DO NOTHING
         RETURNING day, tag, visit_key
         """,
         LOCK_CLASS,
         sorted({day_number(visit.day) for visit in visits}),
-        [visit.zone for visit in visits],
-        [visit.entered for visit in visits],
-        [visit.stay for visit in visits],
-        [visit.day for visit in visits],
+        [key_number(visit.visit_key) for visit in visits],
         [UUID(bytes=visit.tag) for visit in visits],
-        [visit.grade for visit in visits],
-        [visit.late for visit in visits],
-        [visit.overstay for visit in visits],
-        [visit.visit_key for visit in visits],
+        [visit.day for visit in visits],
+        [visit.place for visit in visits],
+        [visit.entered for visit in visits],
+        [visit.facts for visit in visits],
         [visit.drill_id for visit in visits],
     )
-    return {(row["day"], row["tag"], row["visit_key"]) for row in rows}
+    return {(row["day"], row["tag"], key_bytes(row["visit_key"])) for row in rows}
 
 
 async def find(connection: Any, refs: Sequence[VisitRef]) -> dict[VisitRef, Stored]:
     """Which of these visits exist."""
     rows = await connection.fetch(
         """
-        SELECT v.day, v.tag, v.visit_key, v.zone, v.entered, v.grade
-        FROM unnest($1::date[], $2::uuid[], $3::bytea[]) AS n (day, tag, visit_key)
-        JOIN visits v USING (day, tag, visit_key)
+        SELECT n.day, n.tag, n.visit_key, v.zone, v.entered, v.grade
+        FROM unnest($1::date[], $2::uuid[], $3::bigint[]) AS n (day, tag, visit_key),
+        LATERAL (
+            SELECT v.zone, v.entered, v.grade FROM visits_plain v
+            WHERE v.day = n.day AND v.tag_hash = uuid_hash_extended(n.tag, 0) AND v.visit_key = n.visit_key
+              AND v.tag = n.tag
+            OFFSET 0
+        ) v
         """,
         [ref.day for ref in refs],
         [UUID(bytes=ref.tag) for ref in refs],
-        [ref.visit_key for ref in refs],
+        [key_number(ref.visit_key) for ref in refs],
     )
     return {
-        VisitRef(row["day"], row["tag"].bytes, row["visit_key"]): Stored(row["zone"], row["entered"], row["grade"])
+        VisitRef(row["day"], row["tag"].bytes, key_bytes(row["visit_key"])): Stored(
+            row["zone"], row["entered"], row["grade"]
+        )
         for row in rows
     }
 
@@ -86,12 +109,13 @@ async def lock_for_check_out(connection: Any, ref: VisitRef) -> StoredVisit | No
     await connection.execute("SELECT pg_advisory_xact_lock_shared($1, $2)", LOCK_CLASS, day_number(ref.day))
     row = await connection.fetchrow(
         """
-        SELECT zone, entered, stay, grade, late, overstay, drill_id, checked_out
-        FROM visits WHERE day = $1 AND tag = $2 AND visit_key = $3 FOR UPDATE
+        SELECT zone, entered, stay, grade, late, overstay, coalesce(drill_id, '') AS drill_id, checked_out
+        FROM visits_plain
+        WHERE day = $1 AND tag_hash = uuid_hash_extended($2, 0) AND visit_key = $3 AND tag = $2 FOR UPDATE
         """,
         ref.day,
         UUID(bytes=ref.tag),
-        ref.visit_key,
+        key_number(ref.visit_key),
     )
     if row is None:
         return None
@@ -113,14 +137,14 @@ async def lock_for_check_out(connection: Any, ref: VisitRef) -> StoredVisit | No
 async def set_stay(connection: Any, ref: VisitRef, stay: int, *, overstay: bool) -> None:
     await connection.execute(
         """
-        UPDATE visits SET stay = $4, overstay = $5, checked_out = true
-        WHERE day = $1 AND tag = $2 AND visit_key = $3
+        UPDATE visits SET facts = (facts & $4) | $5
+        WHERE day = $1 AND uuid_hash_extended(tag, 0) = uuid_hash_extended($2, 0) AND visit_key = $3 AND tag = $2
         """,
         ref.day,
         UUID(bytes=ref.tag),
-        ref.visit_key,
-        stay,
-        overstay,
+        key_number(ref.visit_key),
+        _KEPT,
+        stay | CHECKED_OUT | (OVERSTAY if overstay else 0),
     )
 
 
@@ -131,17 +155,20 @@ async def inside(
 
     `reach` (seconds) is the longest stay at such a venue. Visits of another drill do not count.
     """
+    # A drill's visits are in an index of their own, and the planner sees only from the text which one is meant.
+    mine = "drill_id = $5" if drill_id else "drill_id IS NULL"
     rows = await connection.fetch(
-        """
-        SELECT zone, count(DISTINCT tag) AS inside FROM unnest($3::date[], $4::integer[]) AS moment (on_day, at), visits
-        WHERE day = on_day AND zone = ANY($1) AND drill_id = $2
-          AND entered <= at AND entered > at - $5 AND entered + stay > at
+        f"""
+        SELECT zone, count(DISTINCT tag) AS inside
+        FROM unnest($2::date[], $3::integer[]) AS moment (on_day, at), visits_plain
+        WHERE day = on_day AND place = ANY($1) AND entered <= at AND entered > at - $4 AND entered + stay > at
+          AND {mine}
         GROUP BY zone
         """,
-        zones,
-        drill_id,
+        [place_of(hour, zone) for hour in range(HOURS) for zone in sorted(zones)],
         [day for day, _ in places],
         [second for _, second in places],
         reach,
+        *([drill_id] if drill_id else []),
     )
     return {row["zone"]: row["inside"] for row in rows}

@@ -21,8 +21,8 @@ as approver "/cases/$CASE/approvals" "{\"lab_result_id\": \"$RESULT\"}"
 sleep 1; as approver-2 "/cases/$CASE/impact"
 as approver-2 "/cases/$CASE/approvals" "{\"lab_result_id\": \"$RESULT\"}"
 
-# What both are told, and what a scanner at a gate shows. (Without the pipe it takes codes and commands from the keyboard.)
+# What they are told, and what a scanner at a gate shows. (Without the pipe it takes codes and commands from the keyboard.)
 sleep 1; as app_backend /restriction-explanations "{\"resident_id\": \"$ILL\"}"
-for who in visitor ill; do
+for who in passerby visitor ill; do
   printf 'ok 36.6\n%s\nq\n' "$(qr $who)" | @PYTHON@ -m scanner --state "$DEMO/scanners/yours" --enroll "$DEMO/scanner-enrolment.json"
 done

@@ -1,0 +1,35 @@
+"""What is in all tables of the services, so that nobody can have changed anything unseen."""
+
+import asyncio
+
+import access_table
+
+# Tables that move without any call: the bus and the sweep write them.
+RESTLESS = ("outbox_shards", "outbox_streams", "consumer_leases", "consumer_attempts")
+
+
+async def contents(connection) -> dict[str, str]:
+    """Table → digest of all that is in it."""
+    tables = await connection.fetch(
+        "SELECT schemaname AS schema, tablename AS name FROM pg_tables WHERE schemaname = ANY($1)",
+        list(access_table.SERVICES),
+    )
+    found = {}
+    for table in tables:
+        if table["name"] in RESTLESS:
+            continue
+        name = f'"{table["schema"]}"."{table["name"]}"'
+        found[name] = await connection.fetchval(f"SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM {name} t")
+    return found
+
+
+async def at_rest(connection) -> dict[str, str]:
+    """Contents once nothing has moved for a second."""
+    before = await contents(connection)
+    for _ in range(60):
+        await asyncio.sleep(1)
+        now = await contents(connection)
+        if now == before:
+            return now
+        before = now
+    raise AssertionError("the tables never come to rest")

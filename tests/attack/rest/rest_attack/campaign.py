@@ -1,0 +1,143 @@
+"""The attack: drafts become calls, calls are sent over many connections at once, answers are judged."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from random import Random
+from typing import Any
+
+from devstack.stack import Stack
+from gateway.operations import KEY_FIELD
+
+from rest_attack.calls import RIGHT, ROUTES, Call, Caller, Cast
+from rest_attack.drafts import NEGATIVE, POSITIVE, Draft, Wanted, stream
+from rest_attack.report import Report, done
+from rest_attack.sound import sound
+from rest_attack.stored import Acknowledged
+from rest_attack.things import Things
+from rest_attack.wire import Answer, Line
+
+TASKS = 24
+WRONG_CALLERS = ("nobody", "forger", "wrong role", "wrong area")
+_WRONG, _REPEATED = 0.08, 0.12  # shares
+_FEWER = 3  # a batch costs as much as some calls
+_TIMES = 2  # a draft costs more than its call: each is sent about other things and by other people again
+
+
+class Campaign:
+    """One attack on a running system. `seed` decides the drafts and everything drawn here; times and keys are fresh."""
+
+    def __init__(self, stack: Stack, things: Things, seed: int) -> None:
+        self.report, self.acknowledged, self.seed = Report(), Acknowledged(), seed
+        self._port, self._things, self._random = stack.children["gateway"].listen, things, Random(seed)
+        self._caller = Caller(Cast(stack, things, self._random), things, self._random)
+
+    async def refused(self, each: int) -> None:
+        """Only calls that must be refused: spoiled ones of the right people, sound ones of the wrong."""
+        await self._run([Wanted(about, mode, each) for about in ROUTES for mode in (NEGATIVE, POSITIVE)], self._refuse)
+
+    async def reaching(self, each: int) -> None:
+        """Sensible calls of the right people, a few spoiled, a few of the wrong people, some repeated."""
+        wanted = []
+        for about, operation in ROUTES.items():
+            count = each // _TIMES
+            wanted.append(Wanted(about, POSITIVE, count // _FEWER if operation.batch else count))
+            wanted.append(Wanted(about, NEGATIVE, count // 20))
+        await self._run(wanted, self._reach, times=_TIMES)
+
+    async def _run(
+        self, wanted: list[Wanted], act: Callable[[list[Line], Draft], Awaitable[None]], *, times: int = 1
+    ) -> None:
+        queue: asyncio.Queue[Draft | None] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+
+        def draw() -> None:
+            for portion in stream(wanted, self.seed):
+                for draft in portion * times:
+                    loop.call_soon_threadsafe(queue.put_nowait, draft)
+
+        async def work() -> None:
+            lines = [Line(self._port), Line(self._port)]
+            while (draft := await queue.get()) is not None:
+                await act(lines, draft)
+            await asyncio.gather(*(line.close() for line in lines))
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(TASKS):
+                group.create_task(work())
+            await asyncio.to_thread(draw)
+            for _ in range(TASKS):
+                queue.put_nowait(None)
+
+    async def _send(self, line: Line, call: Call) -> Answer:
+        answer = await line.send(call.data)
+        self.report.count(call, answer)
+        self.acknowledged.take(call, answer)
+        if done(answer) and answer.body:
+            self._things.tell(json.loads(answer.body))
+        return answer
+
+    def _wrong_caller(self, about: str) -> str:
+        by_field = isinstance(ROUTES[about].rule.area, str)
+        return self._random.choice(WRONG_CALLERS if by_field else WRONG_CALLERS[:3])
+
+    async def _refuse(self, lines: list[Line], draft: Draft) -> None:
+        call = self._caller.call(draft, RIGHT if draft.mode == NEGATIVE else self._wrong_caller(draft.about))
+        if call.caller == RIGHT and sound(call):
+            return  # drawn as a bad one, and good after all
+        if done(await self._send(lines[0], call)):
+            self.report.fault(call, "was done and should have been refused")
+
+    async def _reach(self, lines: list[Line], draft: Draft) -> None:
+        wrong = self._random.random() < _WRONG
+        call = self._caller.call(draft, self._wrong_caller(draft.about) if wrong else RIGHT)
+        repeats = call.key and draft.mode != NEGATIVE and not wrong and self._random.random() < _REPEATED
+        if repeats and self._random.random() < 0.3:
+            await self._both(lines, call)
+            return
+        answer = await self._send(lines[0], call)
+        if repeats and done(answer) and not call.operation.batch:
+            if self._random.random() < 0.5:
+                self._same(call, answer, await self._send(lines[0], call), "again")
+            else:
+                await self._other(lines[0], call)
+
+    async def _both(self, lines: list[Line], call: Call) -> None:
+        """The same call twice at once: one effect, and one answer to both."""
+        first, second = await asyncio.gather(*(self._send(line, call) for line in lines))
+        if done(first) and done(second):
+            self._same(call, first, second, "at once")
+        elif done(first) != done(second):
+            self.report.fault(call, f"of two at once one was done, the other answered {first.status}, {second.status}")
+
+    async def _other(self, line: Line, call: Call) -> None:
+        """Another content under the same key, after the first was done."""
+        if KEY_FIELD not in call.operation.rpc.takes.fields_by_name:
+            return  # a visit is known again by person, day and key; a check-out by its visit
+        other = self._caller.call(call.draft, key=call.key)
+        if (other.target, other.body) == (call.target, call.body):
+            return
+        answer = await self._send(line, other)
+        self.report.repeats[f"other content {answer.status}"] += 1
+        if done(answer):
+            self.report.fault(call, "other content was done under a key that was used before")
+
+    def _same(self, call: Call, first: Answer, second: Answer, how: str) -> None:
+        self.report.repeats[how] += 1
+        if first.status != second.status or lasting(first) != lasting(second):
+            self.report.fault(call, f"repeated {how}, it was answered differently: {first.status}, {second.status}")
+
+
+def lasting(answer: Answer) -> Any:
+    """What a repeat must say again: not how old the list is by now, and of a batch, not why items were refused."""
+    said = json.loads(answer.body)
+    if answer.status == HTTPStatus.MULTI_STATUS:
+        return [None if item.get("error") else lasting_part(item) for item in said["results"]]
+    return lasting_part(said)
+
+
+def lasting_part(said: Any) -> Any:
+    if isinstance(said, dict):
+        return {name: lasting_part(value) for name, value in said.items() if name != "list_age_seconds"}
+    return said
