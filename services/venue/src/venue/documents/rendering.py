@@ -39,7 +39,7 @@ class Renderer:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="typst")
         self._waiting, self._cache_bytes = waiting, cache_bytes
         self._cache: OrderedDict[bytes, bytes] = OrderedDict()
-        self._held = 0
+        self.held = 0
         self._in_work: dict[bytes, asyncio.Future[bytes]] = {}
 
     async def render(self, document: Document, form: DocumentFormat) -> bytes:
@@ -74,9 +74,9 @@ class Renderer:
         if done.cancelled() or done.exception() is not None or len(done.result()) > self._cache_bytes:
             return
         self._cache[key] = done.result()
-        self._held += len(done.result())
-        while self._held > self._cache_bytes:
-            self._held -= len(self._cache.popitem(last=False)[1])
+        self.held += len(done.result())
+        while self.held > self._cache_bytes:
+            self.held -= len(self._cache.popitem(last=False)[1])
 
     def _inputs(self, document: Document) -> dict[str, str]:
         inputs = {
