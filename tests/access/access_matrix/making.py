@@ -11,14 +11,14 @@ from access_table import Endpoint
 from cryptography.hazmat.primitives.asymmetric import ec
 from google.protobuf.message import Message
 from lilitong.quarantine.v1 import contact_pb2, pass_pb2, register_pb2
-from lilitong.venue.v1 import inspection_pb2, visit_pb2
+from lilitong.venue.v1 import inspection_pb2, obligation_pb2, visit_pb2
 from passes import presentation, venue_code
 from passes.days import day_number, local_day
 
 from access_matrix.callers import PURPOSE, Callers
 from access_matrix.doors import OK, Door
-from access_matrix.samples import inspections, ladder, loop, people, places
-from access_matrix.world import World, new_id, new_key, now, point, public_key
+from access_matrix.samples import inspections, ladder, loop, papers, people, places
+from access_matrix.world import HOME, World, new_id, new_key, now, point, public_key
 
 PATIENCE = timedelta(seconds=30)
 ASKED = 3
@@ -58,6 +58,7 @@ class Maker:
         await self._policy()
         world = await self._places(world)
         world = await self._ladder(world)
+        world = await self._papers(world)
         world = await self._person(world)
         return await self._loop(world)
 
@@ -139,6 +140,20 @@ class Maker:
             appealing_id=appealing,
             appeal_id=appeal.appeal_id,
         )
+
+    async def _papers(self, world: World) -> World:
+        """A letter that the venue was served with, and a draft of another; the rest of the area has its letters."""
+        draft = papers.draft_template(world, "")
+        await self.say("venue_officer", draft)
+        await self.say("venue_officer", papers.approve_template(World(letter_draft_id=draft.template_id), ""))
+        everybody = obligation_pb2.IssueObligationsRequest(request_id=new_id(), area=HOME, limit=500)
+        await self.say("venue_officer", everybody)
+        held = (await self.say("venue_officer", papers.list_obligations(world, ""))).obligations
+        world = replace(world, obligation_id=held[0].obligation_id)
+        await self.say("venue_officer", papers.serve(world, ""))
+        another = papers.draft_template(world, "")
+        await self.say("venue_officer", another)
+        return replace(world, letter_draft_id=another.template_id)
 
     async def _failed(self, world: World) -> str:
         """A venue of its own that failed its inspection; the measure's id."""

@@ -95,6 +95,8 @@ class World:
     lift_id: str = field(default_factory=new_id)
     appealing_id: str = field(default_factory=new_id)
     appeal_id: str = field(default_factory=new_id)
+    letter_draft_id: str = field(default_factory=new_id)
+    obligation_id: str = field(default_factory=new_id)
     post_id: str = field(default_factory=new_id)
     device_id: str = field(default_factory=new_id)
     device_key: ec.EllipticCurvePrivateKey = field(default_factory=new_key, repr=False)

@@ -45,9 +45,12 @@ _READERS = {"venue_officer", "grid_worker", "inspector", "enforcement_lead", "co
 _SUBJECT = "lilitong.venue.obligation.v1."
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ObligationServicer(ObligationServiceServicer):
-    """`seal`: the encrypted trace context of an event; `told` is called after a commit that published (`Relay.wake`)."""
+    """`seal`: the encrypted trace context of an event; `told` is called after a commit that published (`Relay.wake`).
+
+    Without slots: a class with slots is made twice, and the table of access takes both for servers of the contract.
+    """
 
     pool: asyncpg.Pool
     clock: Clock
