@@ -73,6 +73,13 @@ async def test_words_are_printed_as_they_are_and_never_run(renderer, reading, ho
     assert "".join(hostile.split()) in text
 
 
+async def test_a_poster_has_one_page_whatever_the_venue_is_called(renderer, reading):
+    longest = {"venue": reading.content["venue"] | {"name": "滨" * 200}, "zone_name": "层" * 100}
+    pdf = await renderer.render(document(reading, DocumentKind.POSTER, **longest), PDF)
+    assert len(reading.codes(pdf)) == 2
+    assert "滨" * 200 in reading.text(pdf)
+
+
 async def test_a_poster_comes_as_picture_too(renderer, reading):
     poster = document(reading, DocumentKind.POSTER)
     assert (await renderer.render(poster, DocumentFormat.PNG)).startswith(b"\x89PNG")

@@ -11,7 +11,6 @@ from typing import Final
 
 import pylopdf_fonts_zh_cn
 import segno
-import typst
 from chassis.errors import DomainError, Kind
 
 from venue.documents.model import Document, DocumentFormat, DocumentKind
@@ -96,6 +95,8 @@ def qr_svg(text: str) -> str:
 
 
 def _compile(version: int, form: DocumentFormat, inputs: dict[str, str]) -> bytes:
+    import typst  # here: 15 MB that a service which makes no sheets need not hold
+
     made = typst.compile(
         (_LAYOUTS / f"v{version}.typ").read_bytes(),
         font_paths=_FONTS,
