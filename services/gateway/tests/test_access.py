@@ -28,6 +28,9 @@ SERVICERS = {
     "EnforcementService": "venue.enforcement.ladder.rpc:EnforcementServicer",
     "DocumentService": "venue.documents.rpc:DocumentServicer",
     "ObligationService": "venue.obligations.rpc:ObligationServicer",
+    "ApplicationService": "venue.register.applications.rpc:ApplicationServicer",
+    "ImportService": "venue.register.imports.rpc:ImportServicer",
+    "DuplicateService": "venue.register.duplicates.rpc:DuplicateServicer",
     "PostService": "checkpoint.posts.rpc:PostRpc",
 }
 ALL = [pytest.param(operation, id=operation.id) for operation in OPERATIONS]
@@ -42,6 +45,8 @@ def request(door, operation, headers):
     if operation.reads:
         query = {"area": "141102001001"} if "area" in fields else None
         return door.client.request(operation.verb, path, headers=headers, params=query)
+    if operation.upload:
+        return door.client.request(operation.verb, path, headers=headers | {"Content-Type": "text/csv"}, content=b"a,b")
     return door.client.request(operation.verb, path, headers=headers, json=request_example(operation))
 
 

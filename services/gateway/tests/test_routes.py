@@ -9,14 +9,16 @@ from gateway.routes import OPERATIONS
 from gateway.visits import visit_key
 
 KEY = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff"
-NORMAL = [operation for operation in OPERATIONS if not operation.hot and operation.batch is None]
+NORMAL = [
+    operation for operation in OPERATIONS if not operation.hot and operation.batch is None and not operation.upload
+]
 FEATURES = {
     "households": "Q1", "passes": "Q2", "policies": "Q4", "cases": "Q5", "interviews": "Q6", "restrictions": "Q10",
     "drills": "X10", "inspections": "V6",
     "enforcement": "V7",
     "documents": "V8",
     "obligations": "V2",
-    "venues": "V1", "check-ins": "V4", "checkpoints": "C1",
+    "venues": "V1", "imports": "V1", "applications": "V1", "check-ins": "V4", "checkpoints": "C1",
 }  # fmt: skip
 
 

@@ -278,7 +278,9 @@ async def house(database, clock, tmp_path, people, log) -> AsyncIterator[House]:
     )
     await made.clear()
     # And all that refers to a venue or a policy, whichever room it belongs to.
-    await owner.execute("TRUNCATE venues, ladder_policies, requests, document_counters, stored_photos CASCADE")
+    await owner.execute(
+        "TRUNCATE imports, applications, venues, ladder_policies, requests, document_counters, stored_photos CASCADE"
+    )
     yield made
     await recorder.drain()
     await owner.close()

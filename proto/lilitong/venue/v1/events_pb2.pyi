@@ -8,8 +8,10 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from lilitong.venue.v1 import application_pb2 as _application_pb2
 from lilitong.venue.v1 import document_pb2 as _document_pb2
 from lilitong.venue.v1 import enforcement_pb2 as _enforcement_pb2
+from lilitong.venue.v1 import import_pb2 as _import_pb2
 from lilitong.venue.v1 import inspection_pb2 as _inspection_pb2
 from lilitong.venue.v1 import obligation_pb2 as _obligation_pb2
 from lilitong.venue.v1 import venue_pb2 as _venue_pb2
@@ -419,3 +421,77 @@ class ObligationChanged(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ObligationChanged: _TypeAlias = ObligationChanged  # noqa: Y015
+
+@_typing.final
+class VenueChanged(_message.Message):
+    """Subjects lilitong.venue.venue.v1.zones_added, .owner_changed, .closed and .merged; without who owns it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VENUE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def venue(self) -> _venue_pb2.Venue: ...
+    def __init__(
+        self,
+        *,
+        venue: _venue_pb2.Venue | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["venue", b"venue"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["venue", b"venue"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VenueChanged: _TypeAlias = VenueChanged  # noqa: Y015
+
+@_typing.final
+class ApplicationChanged(_message.Message):
+    """Subjects lilitong.venue.application.v1.submitted, .returned and .approved."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    APPLICATION_ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    AREA_FIELD_NUMBER: _builtins.int
+    SUBMISSION_FIELD_NUMBER: _builtins.int
+    application_id: _builtins.str
+    state: _application_pb2.ApplicationState.ValueType
+    area: _builtins.str
+    submission: _builtins.int
+    def __init__(
+        self,
+        *,
+        application_id: _builtins.str = ...,
+        state: _application_pb2.ApplicationState.ValueType = ...,
+        area: _builtins.str = ...,
+        submission: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["application_id", b"application_id", "area", b"area", "state", b"state", "submission", b"submission"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApplicationChanged: _TypeAlias = ApplicationChanged  # noqa: Y015
+
+@_typing.final
+class ImportEnded(_message.Message):
+    """Subject lilitong.venue.import.v1.ended: it is done or has failed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def job(self) -> _import_pb2.Import: ...
+    def __init__(
+        self,
+        *,
+        job: _import_pb2.Import | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportEnded: _TypeAlias = ImportEnded  # noqa: Y015

@@ -34,8 +34,11 @@ from daysets.segment import Segment
 from daysets.trust_store import TrustStore
 from ledger.note import Signer
 from lilitong.venue.v1 import (
+    application_pb2_grpc,
     document_pb2_grpc,
+    duplicate_pb2_grpc,
     enforcement_pb2_grpc,
+    import_pb2_grpc,
     inspection_pb2_grpc,
     obligation_pb2_grpc,
     venue_pb2_grpc,
@@ -53,7 +56,9 @@ from venue.enforcement.inspections.photos import open_store
 from venue.enforcement.papers_standing import papers_standing
 from venue.issuers import Issuers
 from venue.obligations.rpc import ObligationServicer
+from venue.register import room as register
 from venue.register.codes import VenueCodes
+from venue.register.duplicates import finding as duplicates
 from venue.register.rpc import VenueServicer
 from venue.register.zones import ZoneCache
 from venue.searches.again import SearchAgain
@@ -134,12 +139,7 @@ async def build(settings: VenueSettings, clock: Clock, service: Service) -> None
     sweep.register("ladder", enforcement.TICK_SECONDS, enforcing.clocks.tick)
     sweep.register("partitions", 600, lambda: maintain(pool, clock))
     sweep.register("answers", 3600, partial(_forget_answers, pool, clock))
-    # One partition a turn, on a connection whose statements may last: it hinders nobody.
-    patient = await pools.create(
-        settings.database_url, application_name="venue upkeep", min_size=0, max_size=1, statement_seconds=110
-    )
-    service.closer("upkeep pool", lambda: pools.close(patient), limit=8)
-    sweep.register("closed partitions", 600, lambda: reindex_closed(patient, clock))
+    await _upkeep(settings, clock, service, sweep)
     service.task("sweep", sweep.run)
 
     # The door.
@@ -147,9 +147,7 @@ async def build(settings: VenueSettings, clock: Clock, service: Service) -> None
     server = Server(
         settings.listen, authenticators=[verifier], tls=_tls(settings), hot=HOT, hot_ratio=settings.hot_trace_ratio
     )
-    server.add(
-        VenueServicer(pool, clock, codes, zones, seal, relay.wake), venue_pb2_grpc.add_VenueServiceServicer_to_server
-    )
+    _register(clock, service, server, sweep, VenueServicer(pool, clock, codes, zones, seal, relay.wake))
     server.add(
         VisitServicer(pool, clock, admission, recorder, check_outs, lists.state.look),
         visit_pb2_grpc.add_VisitServiceServicer_to_server,
@@ -159,6 +157,29 @@ async def build(settings: VenueSettings, clock: Clock, service: Service) -> None
     _documents(settings, clock, service, server, pool, seal, relay)
     service.server(server)
     service.check("zones", lambda: zones.loaded)
+
+
+async def _upkeep(settings: VenueSettings, clock: Clock, service: Service, sweep: Sweep) -> None:
+    """One partition a turn, on a connection whose statements may last: it hinders nobody."""
+    patient = await pools.create(
+        settings.database_url, application_name="venue upkeep", min_size=0, max_size=1, statement_seconds=110
+    )
+    service.closer("upkeep pool", lambda: pools.close(patient), limit=8)
+    sweep.register("closed partitions", 600, lambda: reindex_closed(patient, clock))
+
+
+def _register(clock: Clock, service: Service, server: Server, sweep: Sweep, venues: VenueServicer) -> None:
+    """The register, and what leads into it and tidies it up: applications, imports, likely duplicates."""
+    rooms = register.build(
+        venues.pool, clock, venues.codes, seal=venues.seal, told=venues.wake, zones_changed=venues.zones.announce
+    )
+    service.task("imports", rooms.importing.run)
+    sweep.register("duplicates", duplicates.SECONDS, rooms.finding.tick)
+    sweep.register("abandoned imports", 3600, rooms.importing.forget_abandoned)
+    server.add(venues, venue_pb2_grpc.add_VenueServiceServicer_to_server)
+    server.add(rooms.applications, application_pb2_grpc.add_ApplicationServiceServicer_to_server)
+    server.add(rooms.imports, import_pb2_grpc.add_ImportServiceServicer_to_server)
+    server.add(rooms.duplicates, duplicate_pb2_grpc.add_DuplicateServiceServicer_to_server)
 
 
 def _documents(

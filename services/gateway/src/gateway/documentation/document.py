@@ -11,12 +11,14 @@ from gateway.codec import Json
 from gateway.documentation.examples import example, sample_id, value
 from gateway.documentation.refusals import REFUSALS, problem_schema, refusal, system_paths
 from gateway.documentation.schemas import PROBLEM, Schemas, is_required, reference
+from gateway.files import MEDIA_TYPES
 from gateway.operations import KEY_FIELD, Operation, rules_of
 from gateway.routes import OPERATIONS
 from gateway.verification import described
 from gateway.visits import VISIT_KEY
 
 _JSON = "application/json"
+_SHEETS = ("application/pdf", "image/svg+xml", "image/png")
 _ITEMS = "requests"
 _DESCRIPTION = """\
 The REST interface of Lilitong (离里通) for app backends and staff tools.
@@ -37,6 +39,8 @@ _TAGS = {
     "drills": "The same loop with synthetic people.",
     "venues": "Venues, zones and their codes.",
     "documents": "Numbered papers, and whether they hold.",
+    "imports": "Venues from files, as jobs.",
+    "applications": "A venue's own way into the register.",
     "obligations": "Letters and notices that every venue gets.",
     "checkpoints": "Control posts and scanners.",
     "system": "The gateway itself.",
@@ -137,6 +141,9 @@ def _header(name: str, description: str, schema: Json, shown: str) -> Json:
 
 
 def _body(operation: Operation, schemas: Schemas) -> Json | None:
+    if operation.upload:
+        file: Json = {"schema": {"type": "string", "contentMediaType": "text/csv"}}
+        return {"required": True, "content": dict.fromkeys(MEDIA_TYPES, file)}
     schema, shown = request_schema(operation, schemas), request_example(operation)
     if not schema["properties"]:
         return None
@@ -199,7 +206,7 @@ def _responses(operation: Operation, schemas: Schemas) -> Json:
     if operation.raw:
         file: Json = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
         found[str(operation.status)]["content"] |= dict.fromkeys(
-            ("application/pdf", "image/svg+xml", "image/png"), file
+            ("text/csv",) if "page_token" in operation.rpc.takes.fields_by_name else _SHEETS, file
         )
     if operation.etag:
         found["304"] = {"description": "Unchanged since the ETag given."}

@@ -2,6 +2,7 @@
 
 from gateway.operations import Operation
 from gateway.routes import (
+    applications,
     cases,
     check_ins,
     checkpoints,
@@ -9,6 +10,7 @@ from gateway.routes import (
     drills,
     enforcement,
     households,
+    imports,
     inspections,
     interviews,
     obligations,
@@ -28,6 +30,8 @@ OPERATIONS: tuple[Operation, ...] = (
     *restrictions.OPERATIONS,
     *drills.OPERATIONS,
     *venues.OPERATIONS,
+    *applications.OPERATIONS,
+    *imports.OPERATIONS,
     *inspections.OPERATIONS,
     *enforcement.OPERATIONS,
     *documents.OPERATIONS,

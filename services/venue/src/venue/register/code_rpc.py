@@ -17,7 +17,7 @@ from venue.register.code_store import CodeRequest, Versions
 from venue.register.codes import VenueCodes
 from venue.register.events import publish_code
 from venue.register.model import Venue
-from venue.register.permission import permitted
+from venue.register.permission import permitted, require_open
 from venue.register.zones import ZoneCache
 
 
@@ -76,6 +76,7 @@ class CodeMethods:
                         Kind.MISMATCH, "IDEMPOTENCY_MISMATCH", "This request id was used before with other content."
                     )
                 return venue, done
+            require_open(venue)
             done = await self._act(connection, UUID(request_id), action, venue, zone)
             await code_store.remember(connection, done)
         self.wake()
