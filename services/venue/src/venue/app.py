@@ -35,12 +35,14 @@ from daysets.trust_store import TrustStore
 from ledger.note import Signer
 from lilitong.venue.v1 import (
     application_pb2_grpc,
+    code_task_pb2_grpc,
     document_pb2_grpc,
     duplicate_pb2_grpc,
     enforcement_pb2_grpc,
     import_pb2_grpc,
     inspection_pb2_grpc,
     obligation_pb2_grpc,
+    occupancy_pb2_grpc,
     venue_pb2_grpc,
     visit_pb2_grpc,
 )
@@ -71,6 +73,8 @@ from venue.visits.credentials import Credentials
 from venue.visits.freshness import ListState
 from venue.visits.recording import Recorder
 from venue.visits.rpc import VisitServicer
+from venue.watch.fold import TICK_SECONDS, Fold
+from venue.watch.rpc import CodeTaskServicer, OccupancyServicer
 
 STREAM = StreamSpec("VENUE", ("lilitong.venue.>",))
 HOT = {"/lilitong.venue.v1.VisitService/CheckIn", "/lilitong.venue.v1.VisitService/BatchCheckIn"}
@@ -131,8 +135,15 @@ async def build(settings: VenueSettings, clock: Clock, service: Service) -> None
 
     # Inspections and the ladder; suspensions stand in the service's own log.
     log = Signer(settings.log_origin, vault.ed25519_key(enforcement.LOG_KEY))
-    photos = open_store(settings.photo_store, settings.vault.parent / "venue-photos")
-    enforcing = enforcement.build(pool, clock, log, photos, seal=seal, told=relay.wake, zones_changed=zones.announce)
+    enforcing = enforcement.build(
+        pool,
+        clock,
+        log,
+        open_store(settings.photo_store, settings.vault.parent / "venue-photos"),
+        seal=seal,
+        told=relay.wake,
+        zones_changed=zones.announce,
+    )
 
     # What time brings about.
     sweep = Sweep()
@@ -155,6 +166,7 @@ async def build(settings: VenueSettings, clock: Clock, service: Service) -> None
     server.add(enforcing.inspections, inspection_pb2_grpc.add_InspectionServiceServicer_to_server)
     server.add(enforcing.enforcement, enforcement_pb2_grpc.add_EnforcementServiceServicer_to_server)
     _documents(settings, clock, service, server, pool, seal, relay)
+    _figures(clock, server, sweep, pool, seal, relay)
     service.server(server)
     service.check("zones", lambda: zones.loaded)
 
@@ -202,6 +214,16 @@ def _documents(
     server.add(
         ObligationServicer(pool, clock, seal, relay.wake), obligation_pb2_grpc.add_ObligationServiceServicer_to_server
     )
+
+
+def _figures(
+    clock: Clock, server: Server, sweep: Sweep, pool: asyncpg.Pool, seal: Callable[[], bytes], relay: Relay
+) -> None:
+    """What is counted of an area: crowds, suspicious codes."""
+    sweep.register("watch", TICK_SECONDS, Fold(pool, clock, seal, relay.wake).tick)
+    server.add(OccupancyServicer(pool), occupancy_pb2_grpc.add_OccupancyServiceServicer_to_server)
+    tasks = CodeTaskServicer(pool, clock, seal, relay.wake)
+    server.add(tasks, code_task_pb2_grpc.add_CodeTaskServiceServicer_to_server)
 
 
 @dataclass(frozen=True, slots=True)
