@@ -145,5 +145,9 @@ async def test_an_operator_has_only_its_own_venues(call, doors, callers, world):
     elif endpoint.path.endswith("ListVenues"):
         venues = answer.reply["venues"] if name == "rest" else answer.reply.venues
         assert not venues
+    elif endpoint.path.endswith("ListApplications"):
+        assert not (answer.reply["applications"] if name == "rest" else answer.reply.applications)
+    elif endpoint.path.endswith("SubmitApplication"):
+        assert answer.kind == OK  # anybody who runs a venue may apply for one, and it is theirs then
     else:
         assert endpoint.path in access_table.NO_AREA

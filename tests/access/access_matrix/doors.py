@@ -123,6 +123,11 @@ class Rest:
             query = {name: str(value).lower() if isinstance(value, bool) else value for name, value in body.items()}
             query = {name: value for name, value in query.items() if value not in ("", "unspecified")}
             response = await self._client.request(operation.verb, path, params=query, headers=sent)
+        elif operation.upload:
+            file = headers | {"content-type": "text/csv"}
+            response = await self._client.request(
+                operation.verb, path, content=codec.unbase64(fields["data"]), headers=file
+            )
         elif operation.verb == "DELETE":
             response = await self._client.request(operation.verb, path, headers=sent)
         else:

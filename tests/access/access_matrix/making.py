@@ -11,13 +11,13 @@ from access_table import Endpoint
 from cryptography.hazmat.primitives.asymmetric import ec
 from google.protobuf.message import Message
 from lilitong.quarantine.v1 import contact_pb2, pass_pb2, register_pb2
-from lilitong.venue.v1 import inspection_pb2, obligation_pb2, visit_pb2
+from lilitong.venue.v1 import duplicate_pb2, inspection_pb2, obligation_pb2, visit_pb2
 from passes import presentation, venue_code
 from passes.days import day_number, local_day
 
 from access_matrix.callers import PURPOSE, Callers
 from access_matrix.doors import OK, Door
-from access_matrix.samples import inspections, ladder, loop, papers, people, places
+from access_matrix.samples import inspections, ladder, loop, papers, people, places, register
 from access_matrix.world import HOME, World, new_id, new_key, now, point, public_key
 
 PATIENCE = timedelta(seconds=30)
@@ -58,6 +58,7 @@ class Maker:
         await self._policy()
         world = await self._places(world)
         world = await self._ladder(world)
+        world = await self._register(world)
         world = await self._papers(world)
         world = await self._person(world)
         return await self._loop(world)
@@ -140,6 +141,41 @@ class Maker:
             appealing_id=appealing,
             appeal_id=appeal.appeal_id,
         )
+
+    async def _register(self, world: World) -> World:
+        """A venue that grows and one that closes, two applications, an import without its file, two that look like one."""
+        growing, closing = [
+            (await self.say("venue_officer", places.register_venue(world, ""))).venue.venue_id for _ in range(2)
+        ]
+        applications = [register.submit(world, "") for _ in range(2)]
+        for each in applications:
+            await self.say("venue_operator", each, world.operator)
+        job = register.create_import(world, "")
+        await self.say("venue_officer", job)
+        name, pair = f"店{new_id()}", [places.register_venue(world, "") for _ in range(2)]
+        for venue in pair:
+            venue.name = venue.address = name
+            # One licence puts them before all others that look alike.
+            venue.particulars.licence = "91141102MA0K99999X"
+            await self.say("venue_officer", venue)
+        ids = {venue.venue_id for venue in pair}
+        candidate = await self._until(lambda: self._candidate(ids))
+        return replace(
+            world,
+            growing_id=growing,
+            closing_id=closing,
+            approving_application_id=applications[0].application_id,
+            returning_application_id=applications[1].application_id,
+            import_id=job.import_id,
+            candidate_id=candidate,
+        )
+
+    async def _candidate(self, ids: set[str]) -> str | None:
+        request = duplicate_pb2.ListMergeCandidatesRequest(area=HOME, page_size=200)
+        for found in (await self.say("venue_officer", request)).candidates:
+            if {found.first.venue_id, found.second.venue_id} == ids:
+                return str(found.candidate_id)
+        return None
 
     async def _papers(self, world: World) -> World:
         """A letter that the venue was served with, and a draft of another; the rest of the area has its letters."""
