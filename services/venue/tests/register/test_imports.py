@@ -256,6 +256,19 @@ async def test_too_many_rows_end_the_job_and_what_is_counted_stands(office, hous
     assert await house.owner.fetchval("SELECT count(*) FROM venues") == 6
 
 
+async def test_blank_lines_without_end_are_refused_and_do_not_hold_up_the_others(office, monkeypatch):
+    monkeypatch.setattr(jobs, "MAX_LINES", 100)
+    monkeypatch.setattr(jobs, "LINES_AT_ONCE", 10)
+    refused = await office.run(files.many(1) + "\n" * 100)
+    assert (refused.state, refused.failure) == (FAILED, "TOO_MANY_LINES")
+    import_id = await office.put((files.many(1) + "\n" * 90 + files.many(2).partition("\r\n")[2]).encode())
+    assert await office.replicas[0].step()
+    assert await office.replicas[0].step()
+    assert (await office.look(import_id)).bytes_read < 1000
+    await office.work()
+    assert counts(await office.look(import_id)) == (3, 2, 1, 0)
+
+
 async def test_a_file_that_never_came_in_full_is_given_up_after_a_day(office, house):
     job = await office.create()
     await office.replicas[0].forget_abandoned()

@@ -18,13 +18,15 @@ from venue.register.codes import VenueCodes
 from venue.register.imports import store
 from venue.register.imports.encoding import encode_import
 from venue.register.imports.layout import BOM, EncodingCheck, Layout, LayoutError, delimiter_of, header
-from venue.register.imports.model import ABANDONED, MAX_ROWS, Import, Step
+from venue.register.imports.model import ABANDONED, MAX_LINES, MAX_ROWS, Import, Step
 from venue.register.imports.rows import Reader, Row, RowFault
 from venue.register.imports.tokens import MAX_RECORD, Record, Tokenizer
 from venue.register.model import Fate
 from venue.register.registration import register
 
 ROWS_AT_ONCE: Final = 500
+LINES_AT_ONCE: Final = 5000
+"""Blank lines are no rows, but they take their time too."""
 ENDED: Final = "lilitong.venue.import.v1.ended"
 _POLL_S: Final = 1.0
 _READ_AT_ONCE: Final = 50
@@ -92,10 +94,13 @@ class Importing:
 
     async def _look(self, conn: Any, job: Import) -> bool:
         """What the file is: every byte is seen once before any row is stored."""
-        check, start = EncodingCheck(), b""
+        check, start, lines = EncodingCheck(), b"", 0
         try:
             async for part, last in self._parts(conn, job):
                 check.feed(part, last=last)
+                lines += part.count(b"\n")
+                if lines > MAX_LINES:
+                    raise LayoutError("TOO_MANY_LINES")  # noqa: TRY301 - one refusal for all that makes a file no table
                 start = start or part[: MAX_RECORD + len(BOM)]
                 await asyncio.sleep(0)
             layout, first = _layout(start, check.encoding)
@@ -108,13 +113,20 @@ class Importing:
     async def _rows(self, conn: Any, job: Import) -> bool:
         assert job.layout is not None  # noqa: S101 - a running import has one, by constraint
         reader = Reader(job.layout, job.area, job.drill_id, job.import_id)
-        at, line, seen, more = job.bytes_read, job.next_line, 0, True
+        at, line, seen, looked, more = job.bytes_read, job.next_line, 0, 0, True
         rows: list[Row] = []
         faults: list[RowFault] = []
         records = self._records(conn, job)
-        while seen < ROWS_AT_ONCE and (more := (record := await anext(records, None)) is not None):
+        while (
+            seen < ROWS_AT_ONCE
+            and looked < LINES_AT_ONCE
+            and (more := (record := await anext(records, None)) is not None)
+        ):
             assert record is not None  # noqa: S101 - by the condition above
             at, line = record.ends, record.next_line
+            looked += 1
+            if looked % _READ_AT_ONCE == 0:
+                await asyncio.sleep(0)  # let check-ins through meanwhile
             if record.blank:
                 continue
             seen += 1
@@ -127,8 +139,6 @@ class Importing:
                 rows.append(found)
             else:
                 faults += found
-            if seen % _READ_AT_ONCE == 0:
-                await asyncio.sleep(0)
         rejected = seen - len(rows)
         now = self._clock.now()
         fates = [

@@ -14,6 +14,8 @@ MAX_FILE: Final = 32 * 1024 * 1024
 MIN_PART: Final = 64 * 1024
 """Bytes of a part that is not the last: a file is never a million of them."""
 MAX_ROWS: Final = 200_000
+MAX_LINES: Final = 1_000_000
+"""Blank ones and those within quotes are among them."""
 ABANDONED: Final = timedelta(days=1)
 _CURSOR = compile_pattern(r"(\d{1,19})\.([0-9a-f]{32})", ASCII)
 
