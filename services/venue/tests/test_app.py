@@ -24,7 +24,19 @@ from devstack.tokens import AUDIENCE, ISSUER, Minter
 from google.protobuf.message_factory import GetMessageClass
 from lilitong.quarantine.v1 import day_set_pb2, day_set_pb2_grpc, keys_pb2, keys_pb2_grpc
 from lilitong.quarantine.v1.events_pb2 import SearchOpened
-from lilitong.venue.v1 import events_pb2, venue_pb2, venue_pb2_grpc, visit_pb2, visit_pb2_grpc
+from lilitong.venue.v1 import (
+    application_pb2,
+    application_pb2_grpc,
+    duplicate_pb2,
+    duplicate_pb2_grpc,
+    events_pb2,
+    import_pb2,
+    import_pb2_grpc,
+    venue_pb2,
+    venue_pb2_grpc,
+    visit_pb2,
+    visit_pb2_grpc,
+)
 from nats.js.api import StreamConfig
 from passes import cose, venue_code
 from passes.days import day_number
@@ -132,6 +144,35 @@ async def town(make_service_database, fresh_nats, tmp_path, people, log):
     assert await living == 0
     await server.stop(0)
     await bus.close()
+
+
+@pytest.mark.feature("V1")
+async def test_a_file_put_in_over_grpc_is_worked_off_by_itself_and_its_twins_are_proposed(town):
+    imports, officer = import_pb2_grpc.ImportServiceStub(town.channel), town.token("venue_officer")
+    key = "8d7ee6a5-32b6-4ac6-b62b-6cbf21c7d4d9"
+    rows = "".join(f"{name},餐饮,{AREA},滨河路1号\n" for name in ("吕梁人家", "吕梁人家饭店")) + "坏,飞船,1,\n"
+    await imports.CreateImport(
+        import_pb2.CreateImportRequest(request_id=key, import_id=key, area="141102"), metadata=officer
+    )
+    content = ("名称,类别,区划代码,地址\n" + rows).encode("gb18030")
+    part = import_pb2.AppendImportPartRequest(import_id=key, data=content, last=True)
+    await imports.AppendImportPart(part, metadata=officer)
+    async with asyncio.timeout(20):
+        job = None
+        while job is None or job.state != import_pb2.IMPORT_STATE_DONE:
+            job = (await imports.GetImport(import_pb2.GetImportRequest(import_id=key), metadata=officer)).job
+            assert job.rows_read == job.created + job.unchanged + job.rejected
+            await asyncio.sleep(0.05)
+        assert (job.created, job.rejected) == (2, 1)
+        pairs = duplicate_pb2_grpc.DuplicateServiceStub(town.channel)
+        asked = duplicate_pb2.ListMergeCandidatesRequest(area="141102")
+        found = None
+        while found is None or not found.candidates:
+            found = await pairs.ListMergeCandidates(asked, metadata=officer)
+            await asyncio.sleep(0.05)
+    applications = application_pb2_grpc.ApplicationServiceStub(town.channel)
+    listed = application_pb2.ListApplicationsRequest(area="141102")
+    assert not (await applications.ListApplications(listed, metadata=officer)).applications
 
 
 async def register(town, **given):

@@ -159,6 +159,28 @@ async def test_a_decision_that_contradicts_itself_is_refused(desk):
 
 
 @connected
+@pytest.mark.feature("V7")
+async def test_an_inspected_venue_does_not_vanish_into_one_that_was_never_inspected(desk, house):
+    one, other = await desk.register("吕梁人家"), await desk.register("吕梁人家")
+    await desk.find()
+    (candidate,) = (await desk.listed()).candidates
+    await house.owner.execute(
+        "INSERT INTO ladder_heads (venue_id, drill_id, area, last_ordinal) VALUES ($1, '', $2, 1)", other.venue_id, AREA
+    )
+    await house.owner.execute(
+        """
+        INSERT INTO ladder_facts (fact_id, venue_id, ordinal, kind, actor, happened_at, recorded_at, passed)
+        VALUES (gen_random_uuid(), $1, 1, 1, 'inspector-1', now(), now(), false)
+        """,
+        other.venue_id,
+    )
+    with pytest.raises(DomainError, match="VENUE_INSPECTED"):
+        await desk.decide(candidate, SAME, one.venue_id)
+    assert len((await desk.listed()).candidates) == 1
+    assert (await desk.decide(candidate, SAME, other.venue_id)).venue_id == other.venue_id
+
+
+@connected
 async def test_only_one_of_several_decisions_at_once_holds(desk, house):
     one, other = await desk.register("吕梁人家"), await desk.register("吕梁人家")
     await desk.find()

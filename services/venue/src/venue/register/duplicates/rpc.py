@@ -96,6 +96,9 @@ class DuplicateServicer(DuplicateServiceServicer):
         venues = await register_store.venues(conn, [candidate.first_id, candidate.second_id])
         other = venues[pair[str(kept)]]
         require_open(venues[kept])
+        if await store.inspected(conn, other.venue_id):
+            # Its failed inspections and suspensions would be closed with it, and the door go on under the other's code.
+            raise DomainError(Kind.PRECONDITION, "VENUE_INSPECTED", "A venue that was inspected stays; keep that one.")
         await changes.close(conn, other, "与另一登记场所为同一场所", now, by, self._seal, merged_into=kept)
         return pb.DecideMergeCandidateResponse(venue=encode_venue(venues[kept]))
 

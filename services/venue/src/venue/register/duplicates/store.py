@@ -138,6 +138,10 @@ async def decided(conn: Any, candidate_id: UUID) -> bool:
     )
 
 
+async def inspected(conn: Any, venue_id: UUID) -> bool:
+    return bool(await conn.fetchval("SELECT EXISTS (SELECT FROM ladder_facts WHERE venue_id = $1)", venue_id))
+
+
 async def decide(conn: Any, candidate_id: UUID, kept_id: UUID | None, by: str, at: datetime) -> None:
     await conn.execute(
         "INSERT INTO merge_decisions (candidate_id, kept_id, decided_by, decided_at) VALUES ($1, $2, $3, $4)",
