@@ -14,6 +14,7 @@ from lilitong.venue.v1 import enforcement_pb2 as _enforcement_pb2
 from lilitong.venue.v1 import import_pb2 as _import_pb2
 from lilitong.venue.v1 import inspection_pb2 as _inspection_pb2
 from lilitong.venue.v1 import obligation_pb2 as _obligation_pb2
+from lilitong.venue.v1 import spot_check_pb2 as _spot_check_pb2
 from lilitong.venue.v1 import venue_pb2 as _venue_pb2
 from lilitong.venue.v1 import visit_pb2 as _visit_pb2
 import builtins as _builtins
@@ -495,3 +496,59 @@ class ImportEnded(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ImportEnded: _TypeAlias = ImportEnded  # noqa: Y015
+
+@_typing.final
+class SpotCheckChanged(_message.Message):
+    """Subjects lilitong.venue.spot_check.v1.committed, .drawn and .published; the state says which. None of them names a venue."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SPOT_CHECK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def spot_check(self) -> _spot_check_pb2.SpotCheck: ...
+    def __init__(
+        self,
+        *,
+        spot_check: _spot_check_pb2.SpotCheck | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["spot_check", b"spot_check"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["spot_check", b"spot_check"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SpotCheckChanged: _TypeAlias = SpotCheckChanged  # noqa: Y015
+
+@_typing.final
+class SpotCheckVisited(_message.Message):
+    """Subjects lilitong.venue.spot_check.v1.begun and .inspected: a pair is at the door, and an inspection came of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DRAW_ID_FIELD_NUMBER: _builtins.int
+    VENUE_ID_FIELD_NUMBER: _builtins.int
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    BEGUN_AT_FIELD_NUMBER: _builtins.int
+    INSPECTION_ID_FIELD_NUMBER: _builtins.int
+    draw_id: _builtins.str
+    venue_id: _builtins.str
+    team_id: _builtins.str
+    inspection_id: _builtins.str
+    @_builtins.property
+    def begun_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        draw_id: _builtins.str = ...,
+        venue_id: _builtins.str = ...,
+        team_id: _builtins.str = ...,
+        begun_at: _timestamp_pb2.Timestamp | None = ...,
+        inspection_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["begun_at", b"begun_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["begun_at", b"begun_at", "draw_id", b"draw_id", "inspection_id", b"inspection_id", "team_id", b"team_id", "venue_id", b"venue_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SpotCheckVisited: _TypeAlias = SpotCheckVisited  # noqa: Y015
