@@ -1,7 +1,7 @@
 """The wiring of the venue service, to be read from top to bottom. Nothing else knows all of its parts."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
@@ -36,6 +36,7 @@ from ledger.note import Signer
 from lilitong.venue.v1 import (
     application_pb2_grpc,
     code_task_pb2_grpc,
+    cold_chain_pb2_grpc,
     document_pb2_grpc,
     duplicate_pb2_grpc,
     enforcement_pb2_grpc,
@@ -50,6 +51,7 @@ from passes.replay import ReplayGuard
 from passes.vault import DirectoryVault
 
 from venue.clients import quarantine
+from venue.coldchain.rpc import ColdChainServicer
 from venue.documents.rendering import Renderer
 from venue.documents.rpc import DocumentServicer
 from venue.documents.standing import StandingOf
@@ -167,6 +169,12 @@ async def build(settings: VenueSettings, clock: Clock, service: Service) -> None
     server.add(enforcing.enforcement, enforcement_pb2_grpc.add_EnforcementServiceServicer_to_server)
     _documents(settings, clock, service, server, pool, seal, relay)
     _figures(clock, server, sweep, pool, seal, relay)
+    # A memory of shown codes of its own: who checks in at work and then takes up a lot may show one code for both.
+    at_work = replace(credentials, replays=ReplayGuard())
+    server.add(
+        ColdChainServicer(pool, clock, log, at_work, seal=seal, told=relay.wake),
+        cold_chain_pb2_grpc.add_ColdChainServiceServicer_to_server,
+    )
     service.server(server)
     service.check("zones", lambda: zones.loaded)
 
