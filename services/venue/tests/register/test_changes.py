@@ -144,6 +144,17 @@ async def test_what_is_closed_does_not_change_any_more(house, who):
     assert refused.value.constraint_name == "zones_closed_check"
 
 
+async def test_a_code_that_is_replaced_while_the_venue_closes_is_refused_or_falls_with_it(house, who):
+    venue = await house.register()
+    replacing = [venue_pb2.ReplaceVenueCodeRequest(request_id=str(uuid4()), zone=venue.zones[0].zone) for _ in range(6)]
+    acts = [act(house, "ReplaceVenueCode", each, who.officer) for each in replacing]
+    acts.insert(3, act(house, "CloseVenue", closing(venue), who.officer))
+    done = await asyncio.gather(*acts, return_exceptions=True)
+    refused = [each for each in done if isinstance(each, Exception)]
+    assert {getattr(each, "reason", each) for each in refused} <= {"VENUE_CLOSED"}
+    assert await house.owner.fetchval("SELECT code FROM zones") is None
+
+
 async def test_closing_once_of_ten_at_once(house, who):
     venue = await house.register()
     done = await asyncio.gather(

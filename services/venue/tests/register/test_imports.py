@@ -47,6 +47,13 @@ async def test_each_encoding_and_delimiter_gives_the_same_venues(office, house, 
     assert [tuple(row) for row in found] == [('"老"店,分店; 𠮷', "滨河路2号"), ("店铺1号", "滨河路1号 二单元")]
 
 
+@pytest.mark.parametrize("before", ["", "\n\n", ";;;\n", "\ufeff"])
+async def test_titles_are_found_behind_blank_lines_and_marks(office, before):
+    for encoding in ("utf-8", "gb18030"):
+        job = await office.run((before + files.text([files.row(1)], delimiter=";")).encode(encoding))
+        assert (job.state, job.rows_read, job.rejected) == (DONE, 1, 0), job
+
+
 async def test_full_width_digits_english_titles_zones_and_accounts_are_understood(office, house):
     titles = (
         "Name",
@@ -126,7 +133,7 @@ async def test_good_rows_go_in_and_each_bad_one_is_told_by_line_column_and_reaso
     [
         ("", "IMPORT_EMPTY"),
         ("\n \n", "EMPTY"),
-        ("场所名称,类别,地址\n", "COLUMN_MISSING: area"),
+        ("场所名称,类别,地址\n", "COLUMN_MISSING: area (区划代码)"),
         ("名称,店名,类别,区划代码,地址\n", "COLUMN_TWICE: name"),
         ('"名称,类别\n', "QUOTE_NOT_CLOSED"),
         ("x" * 40_000, "ROW_TOO_LONG"),

@@ -203,7 +203,7 @@ class Importing:
 def _layout(start: bytes, encoding: str) -> tuple[Layout, Record]:
     """The file's layout and its title row, from its first bytes. Raises `LayoutError`."""
     begins = len(BOM) if start.startswith(BOM) else 0
-    delimiter = delimiter_of(start[begins:].partition(b"\n")[0])
+    delimiter = delimiter_of(start[begins:])
     tokens = Tokenizer(delimiter, offset=begins)
     tokens.feed(start[begins:])
     tokens.end()

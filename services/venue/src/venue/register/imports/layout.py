@@ -85,18 +85,21 @@ class EncodingCheck:
         return next(iter(self._decoders))
 
 
-def delimiter_of(first_line: bytes) -> bytes:
-    """The one that the first line has most of; the comma if none."""
-    return max(DELIMITERS, key=first_line.count)
+def delimiter_of(start: bytes) -> bytes:
+    """The one that the first line that says anything has most of; the comma if none."""
+    lines = (line for line in start.split(b"\n") if line.strip(b" \t\r,;"))
+    return max(DELIMITERS, key=next(lines, b"").count)
 
 
 def header(fields: Iterable[bytes], encoding: str, delimiter: bytes) -> Layout:
     """Raises `LayoutError`: a required column is missing, or two say the same."""
-    titles = tuple(plain(field.decode(encoding, "replace"))[:60] for field in fields)
+    # Byte order marks of other encodings than UTF-8, and second ones, are left in front of the first title.
+    titles = tuple(plain(field.decode(encoding, "replace").lstrip("\ufeff"))[:60] for field in fields)
     columns = tuple(_FIELDS.get(title.casefold().replace("_", " ").rstrip("*:"), "") for title in titles)
     for field in REQUIRED:
         if field not in columns:
-            raise LayoutError(f"COLUMN_MISSING: {field} ({COLUMNS[field][3 if field == 'name' else 2]})", 1)
+            chinese = next(title for title in COLUMNS[field] if not title.isascii())
+            raise LayoutError(f"COLUMN_MISSING: {field} ({chinese})", 1)
     known = [column for column in columns if column]
     if len(set(known)) < len(known):
         twice = next(column for column in known if known.count(column) > 1)
