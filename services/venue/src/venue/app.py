@@ -44,6 +44,7 @@ from lilitong.venue.v1 import (
     inspection_pb2_grpc,
     obligation_pb2_grpc,
     occupancy_pb2_grpc,
+    summary_pb2_grpc,
     venue_pb2_grpc,
     visit_pb2_grpc,
 )
@@ -69,6 +70,7 @@ from venue.searches.again import SearchAgain
 from venue.searches.events import OPENED, Teller, opened_handler
 from venue.searches.search import Searching
 from venue.settings import VenueSettings
+from venue.summary.rpc import FOLD_SECONDS, SummaryServicer
 from venue.visits.admission import Admission
 from venue.visits.check_out import CheckOuts
 from venue.visits.credentials import Credentials
@@ -227,7 +229,10 @@ def _documents(
 def _figures(
     clock: Clock, server: Server, sweep: Sweep, pool: asyncpg.Pool, seal: Callable[[], bytes], relay: Relay
 ) -> None:
-    """What is counted of an area: crowds, suspicious codes."""
+    """What is counted of an area: its summary, crowds, suspicious codes."""
+    summary = SummaryServicer(pool, clock)
+    sweep.register("summary", FOLD_SECONDS, summary.fold)
+    server.add(summary, summary_pb2_grpc.add_SummaryServiceServicer_to_server)
     sweep.register("watch", TICK_SECONDS, Fold(pool, clock, seal, relay.wake).tick)
     server.add(OccupancyServicer(pool), occupancy_pb2_grpc.add_OccupancyServiceServicer_to_server)
     tasks = CodeTaskServicer(pool, clock, seal, relay.wake)
