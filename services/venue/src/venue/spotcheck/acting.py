@@ -1,6 +1,7 @@
 """Committing, opening and drawing: three steps, of which each is fixed in the log or by constraint before the next is taken."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -54,7 +55,7 @@ class Drawing:
         if await store.get(conn, plan.draw_id) is not None:
             raise spot_check_exists()
         frame = await self._frame(conn, plan)
-        frozen = frame.canonical()
+        frozen = await asyncio.to_thread(frame.canonical)
         frame_hash = sha256(frozen).digest()
         secret_hash = sealing.hash_of_secret(sealing.secret_of(self._key(), plan.draw_id, frame_hash))
         leaf = sealing.new_commitment(
@@ -106,7 +107,7 @@ class Drawing:
         inspectors = tuple(Inspector(str(each.inspector_id), str(each.team_id), each.home) for each in members)
         frame = Frame(plan.area, plan.area_digits, plan.per_mille, tuple(venues), inspectors)
         try:
-            check(frame)
+            await asyncio.to_thread(check, frame)
         except FrameError as error:
             raise DomainError(Kind.PRECONDITION, "TOO_FEW_INSPECTORS", str(error)) from None
         return frame
@@ -151,12 +152,12 @@ class Drawing:
             found = await store.get(conn, draw_id)
             if found is None or found.beacon is None or found.drawn_at is not None:
                 return False
-            frame = await store.frame_of(conn, draw_id)
+            frozen = await store.frozen(conn, draw_id)
             secret = sealing.secret_of(self._key(), draw_id, found.frame_hash)
             if sealing.hash_of_secret(secret) != found.secret_hash:
                 raise RuntimeError("the vault's key is not the one of the commitment")
             seed = sealing.seed_of(secret, draw_id, found.beacon)
-            drawn: Drawn = await asyncio.to_thread(draw, seed, frame)
+            frame, drawn = await asyncio.to_thread(_drawn, seed, frozen)
             accounts = await team_store.accounts(conn, [UUID(each.inspector_id) for each in frame.inspectors])
             now = self._clock.now()
             await store.insert_draw(conn, found, secret, seed, drawn, accounts, now)
@@ -166,3 +167,9 @@ class Drawing:
                 raise RuntimeError("the draw was written a moment ago")
             await self._tell.changed(conn, done, "drawn", now)
         return True
+
+
+def _drawn(seed: bytes, frozen: bytes) -> tuple[Frame, Drawn]:
+    """Beside the loop, because a large frame takes longer than a check-in may wait."""
+    frame = Frame.parse(json.loads(frozen))
+    return frame, draw(seed, frame)

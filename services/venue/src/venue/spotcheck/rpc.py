@@ -1,5 +1,6 @@
 """SpotCheckService: committing, opening and drawing, reading, and the published record; doors and teams are beside it."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from datetime import UTC
@@ -19,11 +20,13 @@ from lilitong.venue.v1.spot_check_pb2_grpc import SpotCheckServiceServicer
 from venue.spotcheck import assignment_store, store
 from venue.spotcheck.acting import Drawing, Plan
 from venue.spotcheck.door_rpc import DoorMethods
+from venue.spotcheck.drawing import Frame
 from venue.spotcheck.encoding import encode_check, encode_coverage
 from venue.spotcheck.events import Teller
 from venue.spotcheck.model import CheckCursor, SpotCheck, State
 from venue.spotcheck.record import Entry, Record
 from venue.spotcheck.refusals import page_token_invalid, spot_check_unknown
+from venue.spotcheck.store import Proven
 from venue.spotcheck.team_rpc import TeamMethods
 
 _PAGE = 100
@@ -55,7 +58,7 @@ class SpotCheckServicer(TeamMethods, DoorMethods, SpotCheckServiceServicer):
 
         async def act(conn: Connection) -> pb.CommitSpotCheckResponse:
             made = await self._drawing.commit(conn, plan, current_caller().subject)
-            strata = (await store.frame_of(conn, made.draw_id)).strata()
+            strata = await store.strata(conn, made.draw_id)
             return pb.CommitSpotCheckResponse(spot_check=encode_check(made, self.clock.now(), strata))
 
         answer = await self.writes.once("CommitSpotCheck", request, pb.CommitSpotCheckResponse, act)
@@ -86,7 +89,7 @@ class SpotCheckServicer(TeamMethods, DoorMethods, SpotCheckServiceServicer):
     async def _read(self, draw_id: UUID) -> pb.SpotCheck:
         async with self.pool.acquire() as conn:
             found = await _known(conn, draw_id)
-            strata = (await store.frame_of(conn, draw_id)).strata()
+            strata = await store.strata(conn, draw_id)
         return encode_check(found, self.clock.now(), strata)
 
     @allow(roles=_OFFICIALS | {"inspector"}, area="area")
@@ -125,27 +128,34 @@ class SpotCheckServicer(TeamMethods, DoorMethods, SpotCheckServiceServicer):
                     "NOT_YET_PUBLISHED",
                     "A draw is published once all its inspections have begun or its time is over.",
                 )
-            record = await _record(conn, found)
-        return pb.GetSpotCheckRecordResponse(record=json.dumps(record.as_json(), separators=(",", ":")))
+            parts = await store.proven(conn, draw_id)
+            proofs = await _proofs(conn, found)
+        return pb.GetSpotCheckRecordResponse(record=await asyncio.to_thread(_record, found, parts, proofs))
 
 
-async def _record(conn: Connection, check: SpotCheck) -> Record:
+async def _proofs(conn: Connection, check: SpotCheck) -> list[list[bytes]]:
+    """Of commitment and opening, in the log as it was right after the opening."""
+    if check.opening_index is None:
+        raise RuntimeError("a draw that is done was opened")
+    return await log.inclusion_proofs(conn, [check.commitment_index, check.opening_index], check.opening_index + 1)
+
+
+def _record(check: SpotCheck, found: Proven, proofs: list[list[bytes]]) -> str:
+    """Beside the loop, because a large frame takes longer than a check-in may wait."""
     if check.opening_index is None or check.contribution is None:
         raise RuntimeError("a draw that is done was opened")
-    found = await store.proven(conn, check.draw_id)
-    size = check.opening_index + 1
-    ours, theirs = await log.inclusion_proofs(conn, [check.commitment_index, check.opening_index], size)
-    return Record(
+    record = Record(
         draw_id=check.draw_id,
-        frame=found.frame,
+        frame=Frame.parse(json.loads(found.frozen)),
         secret=found.secret,
         contribution=check.contribution,
-        commitment=Entry(found.commitment, check.commitment_index, ours),
-        opening=Entry(found.opening, check.opening_index, theirs),
+        commitment=Entry(found.commitment, check.commitment_index, proofs[0]),
+        opening=Entry(found.opening, check.opening_index, proofs[1]),
         checkpoint=check.checkpoint,
         pairs=found.pairs,
         assignments=found.assignments,
     )
+    return json.dumps(record.as_json(), separators=(",", ":"))
 
 
 async def _known(conn: Connection, draw_id: UUID) -> SpotCheck:

@@ -12,7 +12,7 @@ from chassis.errors import DomainError
 from chassis.pool import Connection
 
 from venue.spotcheck import sealing
-from venue.spotcheck.drawing import MAX_VENUES, Candidate, Drawn, Frame
+from venue.spotcheck.drawing import MAX_VENUES, Candidate, Drawn, Frame, Stratum
 from venue.spotcheck.model import CheckCursor, SpotCheck
 from venue.spotcheck.refusals import second_person_needed, spot_check_exists
 from venue.spotcheck.sealing import Leaf
@@ -37,7 +37,7 @@ ERRORS: Final[Mapping[str, Callable[[], DomainError]]] = {
 class Proven:
     """What a record is made of, beside the check itself."""
 
-    frame: Frame
+    frozen: bytes
     secret: bytes
     commitment: Leaf
     opening: Leaf
@@ -123,10 +123,18 @@ def _check(row: Record) -> SpotCheck:
     return SpotCheck(**dict(row.items()))
 
 
-async def frame_of(conn: Connection, draw_id: UUID) -> Frame:
-    """The frozen frame. `draw_id` is one that exists."""
-    frame = await conn.fetchval("SELECT frame FROM spot_checks WHERE draw_id = $1", draw_id)
-    return Frame.parse(json.loads(frame))
+async def frozen(conn: Connection, draw_id: UUID) -> bytes:
+    """The frozen frame, canonical JSON. `draw_id` is one that exists."""
+    found: bytes = await conn.fetchval("SELECT frame FROM spot_checks WHERE draw_id = $1", draw_id)
+    return found
+
+
+async def strata(conn: Connection, draw_id: UUID) -> list[Stratum]:
+    """Those of the frozen frame; the database takes them out, for a frame can be a megabyte."""
+    found = await conn.fetchval(
+        "SELECT convert_from(frame, 'UTF8')::jsonb -> 'strata' FROM spot_checks WHERE draw_id = $1", draw_id
+    )
+    return [Stratum(*each) for each in json.loads(found)]
 
 
 async def insert_opening(conn: Connection, opened: SpotCheck, leaf: Leaf, at: datetime) -> None:
@@ -274,7 +282,7 @@ async def proven(conn: Connection, draw_id: UUID) -> Proven:
         "SELECT venue_id::text AS venue_id, pair FROM spot_check_assignments WHERE draw_id = $1", draw_id
     )
     return Proven(
-        frame=Frame.parse(json.loads(row["frame"])),
+        frozen=row["frame"],
         secret=row["secret"],
         commitment=Leaf(row["commitment"], row["salt"]),
         opening=sealing.opening(row["opening"]),
