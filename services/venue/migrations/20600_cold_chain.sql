@@ -45,6 +45,7 @@ CREATE TABLE lots (
     CONSTRAINT lots_origin_check CHECK (origin_country ~ '^[A-Z]{2}$'),
     CONSTRAINT lots_premises_fkey FOREIGN KEY (premises_id, drill_id) REFERENCES importing_premises (venue_id, drill_id)
 );
+CREATE INDEX lots_arrived_idx ON lots (drill_id, arrived_at DESC, lot_id DESC);
 CREATE INDEX lots_premises_idx ON lots (premises_id, arrived_at DESC, lot_id DESC);
 
 -- kind: 1 arrived, 2 sampled, 3 negative result, 4 positive result, 5 disinfected, 6 released, 7 distributed, 8 recall proposed by

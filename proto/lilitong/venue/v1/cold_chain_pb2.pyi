@@ -1265,7 +1265,7 @@ Global___TraceLotResponse: _TypeAlias = TraceLotResponse  # noqa: Y015
 
 @_typing.final
 class LotPlace(_message.Message):
-    """Somewhere a lot came to. `level`: through how many hands at least; the importing premises are 0."""
+    """Somewhere a lot came to."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1276,6 +1276,7 @@ class LotPlace(_message.Message):
     RECEIVED_FIELD_NUMBER: _builtins.int
     THERE_FIELD_NUMBER: _builtins.int
     level: _builtins.int
+    """Through how many hands the first of it came; the importing premises are 0."""
     venue_id: _builtins.str
     """"" outside the district."""
     name: _builtins.str

@@ -197,8 +197,8 @@ async def test_a_trace_goes_through_every_hand_in_a_circle_and_back(chain):
     assert {name: (each.level, each.received, each.there) for name, each in places.items()} == {
         source.venue_id: (0, 1030, 520),
         a.venue_id: (1, 555, 325),
-        b.venue_id: (1, 210, 105),
-        # What b had straight from the premises came after it had sent to c.
+        # What b had straight from the premises came later than what it had from a.
+        b.venue_id: (2, 210, 105),
         c.venue_id: (3, 100, 30),
         "外地客户": (4, 20, 0),
     }

@@ -196,7 +196,7 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a lot came to, `level` hands away from the premises at least; `venue_id` None outside the district."""
+    """Where a lot came to, the first of it through `level` hands from the premises; `venue_id` None outside the district."""
 
     level: int
     venue_id: UUID | None

@@ -11,23 +11,27 @@ from passes.days import day_number
 from venue.coldchain.model import Distribution, Handler, Head, LotCursor, Place, State, Trace
 from venue.coldchain.store import HEAD_COLUMNS, LAST_FACT, head_of
 
-# One query: the places in their order, then the handlers. The walk follows the order of the lot's facts, in which nothing
-# leaves a place before it came there: so it ends even where goods went in a circle, and each step is a range of one index.
+# One query: the places in their order, then the handlers. Each place but the premises has one sender of the first that came
+# there, who had it before: so the walk goes down a tree and visits each place once, even where goods went to and fro all day.
 TRACE: Final = """
-    WITH RECURSIVE trail AS (
-        SELECT d.ordinal, d.to_venue, d.recipient, d.quantity, 1 AS level
-        FROM lots l JOIN lot_distributions d ON d.lot_id = l.lot_id AND d.from_venue = l.premises_id
-        WHERE l.lot_id = $1
-        UNION
-        SELECT d.ordinal, d.to_venue, d.recipient, d.quantity, t.level + 1
-        FROM trail t JOIN lot_distributions d ON d.lot_id = $1 AND d.from_venue = t.to_venue AND d.ordinal > t.ordinal
-    ), moves AS (
-        SELECT ordinal, to_venue, recipient, quantity, min(level) AS level FROM trail GROUP BY 1, 2, 3, 4
+    WITH RECURSIVE moves AS MATERIALIZED (
+        SELECT ordinal, from_venue, to_venue, recipient, quantity FROM lot_distributions WHERE lot_id = $1
+    ), firsts AS MATERIALIZED (
+        SELECT DISTINCT ON (to_venue) to_venue, from_venue FROM moves
+        WHERE to_venue <> (SELECT premises_id FROM lots WHERE lot_id = $1) ORDER BY to_venue, ordinal
+    ), reached AS (
+        SELECT premises_id AS venue_id, 0 AS level FROM lots WHERE lot_id = $1
         UNION ALL
-        SELECT 0, premises_id, '', quantity, 0 FROM lots WHERE lot_id = $1
+        SELECT f.to_venue, r.level + 1 FROM reached r JOIN firsts f ON f.from_venue = r.venue_id
+    ), came AS (
+        SELECT to_venue AS venue_id, recipient, from_venue, quantity FROM moves
+        UNION ALL
+        SELECT premises_id, '', NULL, quantity FROM lots WHERE lot_id = $1
     ), places AS (
-        SELECT to_venue AS venue_id, recipient, min(level) AS level, sum(quantity)::bigint AS received
-        FROM moves GROUP BY to_venue, recipient
+        SELECT c.venue_id, c.recipient, min(coalesce(own.level, sender.level + 1)) AS level, sum(c.quantity)::bigint AS received
+        FROM came c LEFT JOIN reached own ON own.venue_id = c.venue_id
+        LEFT JOIN reached sender ON sender.venue_id = c.from_venue
+        GROUP BY c.venue_id, c.recipient
     )
     SELECT p.level, p.venue_id, coalesce(v.name, p.recipient) AS name, coalesce(v.area, '') AS area, p.received,
            coalesce(s.there, 0) AS there, NULL::date AS day, NULL::uuid AS tag
