@@ -99,7 +99,7 @@ CREATE TABLE lot_samples (
 );
 CREATE INDEX lot_samples_lot_idx ON lot_samples (lot_id, ordinal);
 
--- outcome: 1 negative, 2 positive. `frees`: a release can rest on it. A positive one proposes a recall under its sample's id.
+-- outcome: 1 negative, 2 positive. `frees`: a release can rest on it. A positive one proposes a recall.
 CREATE TABLE lot_results (
     sample_id uuid NOT NULL,
     lot_id uuid NOT NULL,
@@ -108,13 +108,14 @@ CREATE TABLE lot_results (
     ordinal integer NOT NULL,
     fact smallint GENERATED ALWAYS AS (CASE outcome WHEN 1 THEN 3 ELSE 4 END) STORED,
     frees boolean GENERATED ALWAYS AS (outcome = 1 AND sample_kind = 1) STORED,
-    proposal_id uuid GENERATED ALWAYS AS (CASE WHEN outcome = 2 THEN sample_id END) STORED,
+    proposal_id uuid,
     laboratory text NOT NULL,
     tested_at timestamptz NOT NULL,
     entered_at timestamptz NOT NULL,
     CONSTRAINT lot_results_pkey PRIMARY KEY (sample_id),
     CONSTRAINT lot_results_frees_key UNIQUE (sample_id, lot_id, frees, ordinal),
-    CONSTRAINT lot_results_outcome_check CHECK (outcome IN (1, 2)),
+    CONSTRAINT lot_results_kind_key UNIQUE (sample_id, fact, lot_id, ordinal),
+    CONSTRAINT lot_results_outcome_check CHECK (outcome IN (1, 2) AND (outcome = 2) = (proposal_id IS NOT NULL)),
     CONSTRAINT lot_results_sample_fkey FOREIGN KEY (sample_id, lot_id, sample_kind)
         REFERENCES lot_samples (sample_id, lot_id, kind),
     CONSTRAINT lot_results_fact_fkey FOREIGN KEY (sample_id, fact, lot_id, ordinal)
@@ -231,9 +232,11 @@ ALTER TABLE lot_distributions
     ADD CONSTRAINT lot_distributions_came_fkey FOREIGN KEY (distribution_id, came_cause)
         REFERENCES lot_stock (fact_id, cause) DEFERRABLE INITIALLY DEFERRED;
 
--- kind: 4 a positive result (proposal_id is its sample's, proposed_by the laboratory), 8 a person.
+-- kind: 4 a positive result (fact_id is its sample's, proposed_by the laboratory), 8 a person (fact_id is the proposal's own).
+-- A result's proposal has a random id of ours: nobody can take it beforehand and so keep the result from being entered.
 CREATE TABLE recall_proposals (
     proposal_id uuid NOT NULL,
+    fact_id uuid NOT NULL,
     lot_id uuid NOT NULL,
     kind smallint NOT NULL,
     ordinal integer NOT NULL,
@@ -243,15 +246,16 @@ CREATE TABLE recall_proposals (
     CONSTRAINT recall_proposals_pkey PRIMARY KEY (proposal_id),
     CONSTRAINT recall_proposals_lot_key UNIQUE (proposal_id, lot_id, kind, ordinal),
     CONSTRAINT recall_proposals_proposer_key UNIQUE (proposal_id, lot_id, kind, proposed_by),
-    CONSTRAINT recall_proposals_kind_check CHECK (kind IN (4, 8)),
-    CONSTRAINT recall_proposals_fact_fkey FOREIGN KEY (proposal_id, kind, lot_id, ordinal)
+    CONSTRAINT recall_proposals_result_key UNIQUE (proposal_id, fact_id),
+    CONSTRAINT recall_proposals_kind_check CHECK (kind = 4 OR (kind = 8 AND fact_id = proposal_id)),
+    CONSTRAINT recall_proposals_fact_fkey FOREIGN KEY (fact_id, kind, lot_id, ordinal)
         REFERENCES lot_facts (fact_id, kind, lot_id, ordinal) DEFERRABLE INITIALLY DEFERRED
 );
 CREATE INDEX recall_proposals_lot_idx ON recall_proposals (lot_id, ordinal);
 
 ALTER TABLE lot_results
-    ADD CONSTRAINT lot_results_proposal_fkey FOREIGN KEY (proposal_id)
-        REFERENCES recall_proposals (proposal_id) DEFERRABLE INITIALLY DEFERRED;
+    ADD CONSTRAINT lot_results_proposal_fkey FOREIGN KEY (proposal_id, sample_id)
+        REFERENCES recall_proposals (proposal_id, fact_id) DEFERRABLE INITIALLY DEFERRED;
 
 -- decision: 1 recall, 2 dismiss. A laboratory has no voice on what its own result proposes.
 CREATE TABLE recall_voices (
@@ -324,7 +328,8 @@ CREATE TABLE recall_decisions (
 
 -- The other way round: a fact that changes the state stands on its row.
 ALTER TABLE lot_facts
-    ADD CONSTRAINT lot_facts_positive_fkey FOREIGN KEY (positive_id) REFERENCES recall_proposals (proposal_id),
+    ADD CONSTRAINT lot_facts_positive_fkey FOREIGN KEY (positive_id, kind, lot_id, ordinal)
+        REFERENCES lot_results (sample_id, fact, lot_id, ordinal),
     ADD CONSTRAINT lot_facts_release_fkey FOREIGN KEY (release_id, lot_id, ordinal)
         REFERENCES lot_releases (release_id, lot_id, ordinal),
     ADD CONSTRAINT lot_facts_decision_fkey FOREIGN KEY (decision_id, kind, lot_id, ordinal)

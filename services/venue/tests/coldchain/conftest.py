@@ -107,10 +107,9 @@ class ColdChain:
         return await self.call(caller or self.laboratory, request)
 
     async def tested(self, lot, outcome=NEGATIVE, kind=GOODS):
-        """A sample with its result; the sample's id, which of a positive one is its proposal's."""
-        sample = await self.sample(lot, kind)
-        await self.result(sample, outcome)
-        return sample.sample_id
+        """A sample with its result; of a positive one the id of what it proposes, else the sample's."""
+        answer = await self.result(await self.sample(lot, kind), outcome)
+        return answer.proposal_id or answer.sample.sample_id
 
     async def disinfect(self, lot, caller=None, **given):
         request = self.ask(

@@ -116,18 +116,21 @@ async def test_a_positive_result_cannot_be_written_without_what_it_proposes(chai
     ordinal = (await forger.last(lot))["ordinal"] + 1
     result = (
         (
-            "INSERT INTO lot_results (sample_id, lot_id, sample_kind, outcome, ordinal, laboratory, tested_at, entered_at) "
-            "VALUES ($1, $2, 1, $3, $4, 'forger', now(), now())"
+            "INSERT INTO lot_results (sample_id, lot_id, sample_kind, outcome, ordinal, laboratory, tested_at, entered_at, "
+            "proposal_id) "
+            "VALUES ($1, $2, 1, $3, $4, 'forger', now(), now(), $5)"
         ),
     )
     given = (sample_id, UUID(lot.lot_id))
-    quiet = (*result, *given, POSITIVE, ordinal)
+    quiet = (*result, *given, POSITIVE, ordinal, uuid4())
     # Named as negative in the chain, or not at all.
     assert await forger.refused(quiet, await forger.fact(lot, 3, sample_id)) == "lot_results_fact_fkey"
     assert await forger.refused(quiet) in {"lot_results_fact_fkey", "lot_results_proposal_fkey"}
-    assert await forger.refused(quiet, await forger.fact(lot, 4, sample_id)) == "lot_facts_positive_fkey"
+    assert await forger.refused(quiet, await forger.fact(lot, 4, sample_id)) == "lot_results_proposal_fkey"
+    assert await forger.refused((*result, *given, POSITIVE, ordinal, None)) == "lot_results_outcome_check"
+    assert await forger.refused(await forger.fact(lot, 4, sample_id)) == "lot_facts_positive_fkey"
     await chain.result(await chain.sample(lot))
-    second = (*result, *given, NEGATIVE, ordinal)
+    second = (*result, *given, NEGATIVE, ordinal, None)
     await chain.result(type("Sample", (), {"sample_id": str(sample_id)}), POSITIVE)
     assert await forger.refused(second) == "lot_results_pkey"
 

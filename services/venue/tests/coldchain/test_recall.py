@@ -257,3 +257,13 @@ async def test_lists_find_lots_by_state_and_page_through_all(chain):
         found = await chain.call(caller, pb.ListLotsRequest(**{"area": "141102"} | given))
         assert [each.lot_id for each in found.lots] == [each.lot_id for each in expected]
     await refused("PAGE_TOKEN_INVALID", page(page_token="x"))
+
+
+async def test_nobody_takes_the_id_of_what_a_positive_result_will_propose(chain):
+    """Otherwise a proposal under a pending sample's id would keep its result out for good."""
+    lot = await chain.lot(await chain.premises())
+    sample = await chain.sample(lot)
+    await chain.propose(lot, proposal_id=sample.sample_id)
+    answer = await chain.result(sample, POSITIVE)
+    assert answer.proposal_id not in {"", sample.sample_id}
+    assert (await chain.get(lot)).lot.state == pb.LOT_STATE_HELD

@@ -66,7 +66,8 @@ async def test_a_positive_result_holds_the_lot_whatever_else_was_negative(chain,
     await refused("LOT_HELD", chain.release(lot))
     found = await chain.get(lot)
     assert (found.lot.state, found.lot.recall_proposed) == (pb.LOT_STATE_HELD, True)
-    assert [each.sample_id for each in found.recalls] == [proposal_id]
+    positive = [each.sample_id for each in found.samples if each.result.outcome == POSITIVE]
+    assert [(each.proposal_id, each.sample_id) for each in found.recalls] == [(proposal_id, *positive)]
     assert [message.lot.state for message in await chain.events("held")] == [pb.LOT_STATE_HELD]
 
 
@@ -122,6 +123,7 @@ async def test_times_that_cannot_be_are_refused(chain):
     venue = await chain.premises()
     ahead = chain.now() + timedelta(minutes=3)
     await refused("TIME_IN_FUTURE", chain.lot(venue, arrived_at=ahead))
+    await refused("TIME_TOO_EARLY", chain.lot(venue, arrived_at=chain.now() - timedelta(days=365 * 6)))
     lot = await chain.lot(venue)
     before = chain.now() - timedelta(hours=1)
     await refused("TIME_TOO_EARLY", chain.sample(lot, taken_at=before))
@@ -171,5 +173,5 @@ async def test_what_fails_half_way_leaves_nothing_and_succeeds_when_sent_again(c
     assert (await chain.get(lot)).lot.state == pb.LOT_STATE_WAITING
     assert not await chain.house.rows("SELECT FROM lot_results")
     monkeypatch.setattr(chain.servicer._acting._tell, "changed", published)
-    assert (await chain.call(chain.laboratory, request)).proposal_id == sample.sample_id
+    assert (await chain.call(chain.laboratory, request)).proposal_id
     assert (await chain.get(lot)).lot.state == pb.LOT_STATE_HELD

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from chassis.clock import Clock
 from chassis.errors import DomainError, Kind, constraint_errors
@@ -12,6 +12,7 @@ from venue.coldchain import recall_store, refusals, store, trail
 from venue.coldchain.events import Teller
 from venue.coldchain.model import (
     CLOCK_SKEW,
+    OLDEST,
     Disinfection,
     Distribution,
     Head,
@@ -44,7 +45,7 @@ class Acting:
     async def register(self, conn: Connection, venue: Venue, lot: Lot, by: str) -> Head:
         require_open(venue)
         now = self._clock.now()
-        _check_time("arrived_at", lot.arrived_at, now)
+        _check_time("arrived_at", lot.arrived_at, now, now - OLDEST)
         with constraint_errors(refusals.ERRORS):
             await store.insert_lot(conn, lot, by, now)
         head = await open_lot(conn, lot.lot_id)
@@ -62,7 +63,7 @@ class Acting:
     async def enter(
         self, conn: Connection, lot_id: UUID, sample_id: UUID, outcome: Outcome, laboratory: str, tested_at: datetime
     ) -> Sample:
-        """A positive result proposes a recall under the sample's id."""
+        """A positive result proposes a recall, whose id nobody could know and take before."""
         head, now = await open_lot(conn, lot_id), self._clock.now()
         sample = await store.sample(conn, sample_id)
         if sample is None:
@@ -70,15 +71,16 @@ class Acting:
         if sample.result is not None:
             raise refusals.entered_already()
         _check_time("tested_at", tested_at, now, sample.taken_at)
-        result = Result(outcome, laboratory, tested_at, now, head.ordinal + 1)
         positive = outcome is Outcome.POSITIVE
+        proposal_id = uuid4() if positive else None
+        result = Result(outcome, laboratory, tested_at, now, head.ordinal + 1, proposal_id)
         with constraint_errors(refusals.ERRORS):
             await store.insert_result(conn, sample, result)
-            if positive:
+            if proposal_id is not None:
                 proposal = Proposal(
-                    proposal_id=sample_id,
+                    proposal_id=proposal_id,
                     lot_id=lot_id,
-                    of_result=True,
+                    sample_id=sample_id,
                     ordinal=head.ordinal + 1,
                     proposed_by=laboratory,
                     reason="",

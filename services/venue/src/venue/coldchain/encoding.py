@@ -114,7 +114,7 @@ def encode_recall(proposal: Proposal) -> pb.LotRecall:
         proposal_id=str(proposal.proposal_id),
         lot_id=str(proposal.lot_id),
         state=states[proposal.decision],
-        sample_id=str(proposal.proposal_id) if proposal.of_result else "",
+        sample_id=str(proposal.sample_id or ""),
         reason=proposal.reason,
         proposed_at=stamp(proposal.proposed_at),
         voices=[

@@ -11,6 +11,8 @@ CATEGORY = 13
 """Of venues: cold chain."""
 CLOCK_SKEW = timedelta(minutes=2)
 """How far a device's clock may be ahead of ours."""
+OLDEST = timedelta(days=5 * 365)
+"""How long ago a lot may have arrived when it is registered."""
 _CURSOR = compile_pattern(r"(\d{1,17})\.([0-9a-f]{32})", ASCII)
 
 
@@ -113,11 +115,14 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Result:
+    """`proposal_id`: the recall that a positive one proposes."""
+
     outcome: Outcome
     laboratory: str
     tested_at: datetime
     entered_at: datetime
     ordinal: int
+    proposal_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,11 +180,11 @@ class Voice:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A recall that was proposed by a positive result (`of_result`; the id is its sample's) or by a person."""
+    """A recall that was proposed by a positive result (of the sample `sample_id`) or by a person (None)."""
 
     proposal_id: UUID
     lot_id: UUID
-    of_result: bool
+    sample_id: UUID | None
     ordinal: int
     proposed_by: str
     reason: str

@@ -10,7 +10,7 @@ from venue.coldchain.model import Decision, Kind, Proposal, Voice
 from venue.enforcement.ladder.leaf import Leaf
 
 _PROPOSAL: Final = """
-    SELECT p.proposal_id, p.lot_id, p.kind, p.ordinal, p.proposed_by, p.reason, p.proposed_at,
+    SELECT p.proposal_id, p.fact_id, p.lot_id, p.kind, p.ordinal, p.proposed_by, p.reason, p.proposed_at,
            d.decision, d.decision_id, d.decided_at
     FROM recall_proposals p LEFT JOIN recall_decisions d USING (proposal_id)
 """
@@ -19,10 +19,11 @@ _PROPOSAL: Final = """
 async def insert_proposal(conn: Connection, proposal: Proposal) -> None:
     await conn.execute(
         """
-        INSERT INTO recall_proposals (proposal_id, lot_id, kind, ordinal, proposed_by, reason, proposed_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        INSERT INTO recall_proposals (proposal_id, fact_id, lot_id, kind, ordinal, proposed_by, reason, proposed_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
         """,
         proposal.proposal_id,
+        proposal.sample_id or proposal.proposal_id,
         proposal.lot_id,
         int(_kind(proposal)),
         proposal.ordinal,
@@ -129,7 +130,7 @@ async def _voices(conn: Connection, lot_id: UUID) -> dict[UUID, list[Voice]]:
 
 
 def _kind(proposal: Proposal) -> Kind:
-    return Kind.POSITIVE if proposal.of_result else Kind.RECALL_PROPOSED
+    return Kind.RECALL_PROPOSED if proposal.sample_id is None else Kind.POSITIVE
 
 
 def _proposal(row: Any, voices: dict[UUID, list[Voice]]) -> Proposal:
@@ -137,7 +138,7 @@ def _proposal(row: Any, voices: dict[UUID, list[Voice]]) -> Proposal:
     return Proposal(
         proposal_id=row["proposal_id"],
         lot_id=row["lot_id"],
-        of_result=row["kind"] == Kind.POSITIVE,
+        sample_id=row["fact_id"] if row["kind"] == Kind.POSITIVE else None,
         ordinal=row["ordinal"],
         proposed_by=row["proposed_by"],
         reason=row["reason"],

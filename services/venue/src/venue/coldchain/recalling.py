@@ -32,7 +32,7 @@ class Recalling:
         proposal = Proposal(
             proposal_id=proposal_id,
             lot_id=lot_id,
-            of_result=False,
+            sample_id=None,
             ordinal=head.ordinal + 1,
             proposed_by=person,
             reason=reason,
@@ -68,7 +68,7 @@ class Recalling:
             decided = replace(heard, decision=voice.decision, decision_id=decision_id, decided_at=voice.given_at)
             if voice.decision is Decision.DISMISS:
                 await recall_store.insert_decision(conn, decided, head.ordinal + 1, retest, None)
-                kind = Fact.POSITIVE_DISMISSED if proposal.of_result else Fact.PROPOSAL_DISMISSED
+                kind = Fact.POSITIVE_DISMISSED if proposal.sample_id else Fact.PROPOSAL_DISMISSED
                 await store.add_fact(conn, head, kind, decision_id)
                 return decided
             await self._recall(conn, head, decided)
@@ -89,7 +89,7 @@ class Recalling:
 
     async def _retest(self, conn: Connection, proposal: Proposal, decision: Decision) -> tuple[UUID, int] | None:
         """The negative result on which a positive one may be dismissed; refused already at the first voice."""
-        if decision is not Decision.DISMISS or not proposal.of_result:
+        if decision is not Decision.DISMISS or proposal.sample_id is None:
             return None
         negative, _ = await store.grounds(conn, proposal.lot_id)
         if negative is None or negative[1] < proposal.ordinal:

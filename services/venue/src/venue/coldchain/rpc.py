@@ -127,8 +127,8 @@ class ColdChainServicer(ReadingMethods, RecallMethods, ColdChainServiceServicer)
         async def act(conn: Connection, lot_id: UUID) -> pb.EnterSampleResultResponse:
             tested_at = request.tested_at.ToDatetime(UTC)
             sample = await self._acting.enter(conn, lot_id, sample_id, outcome, laboratory, tested_at)
-            proposal_id = str(sample_id) if outcome is Outcome.POSITIVE else ""
-            return pb.EnterSampleResultResponse(sample=encode_sample(sample), proposal_id=proposal_id)
+            proposal_id = sample.result.proposal_id if sample.result else None
+            return pb.EnterSampleResultResponse(sample=encode_sample(sample), proposal_id=str(proposal_id or ""))
 
         return await self.once(request, pb.EnterSampleResultResponse, find, act)
 

@@ -136,8 +136,9 @@ async def insert_sample(conn: Connection, sample: Sample, ordinal: int, at: date
 async def insert_result(conn: Connection, sample: Sample, result: Result) -> None:
     await conn.execute(
         """
-        INSERT INTO lot_results (sample_id, lot_id, sample_kind, outcome, ordinal, laboratory, tested_at, entered_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        INSERT INTO lot_results (sample_id, lot_id, sample_kind, outcome, ordinal, laboratory, tested_at, entered_at,
+                                 proposal_id)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
         """,
         sample.sample_id,
         sample.lot_id,
@@ -147,6 +148,7 @@ async def insert_result(conn: Connection, sample: Sample, result: Result) -> Non
         result.laboratory,
         result.tested_at,
         result.entered_at,
+        result.proposal_id,
     )
 
 
@@ -213,7 +215,8 @@ async def insert_release(
 
 
 _SAMPLE: Final = """
-    SELECT s.sample_id, s.lot_id, s.kind, s.taken_by, s.taken_at, r.outcome, r.laboratory, r.tested_at, r.entered_at, r.ordinal
+    SELECT s.sample_id, s.lot_id, s.kind, s.taken_by, s.taken_at, r.outcome, r.laboratory, r.tested_at, r.entered_at, r.ordinal,
+           r.proposal_id
     FROM lot_samples s LEFT JOIN lot_results r USING (sample_id)
 """
 
@@ -256,5 +259,6 @@ def head_of(row: Any) -> Head:
 def _sample(row: Any) -> Sample:
     result = None
     if row["outcome"] is not None:
-        result = Result(Outcome(row["outcome"]), row["laboratory"], row["tested_at"], row["entered_at"], row["ordinal"])
+        names: Sequence[str] = Result.__slots__
+        result = Result(**{name: row[name] for name in names} | {"outcome": Outcome(row["outcome"])})
     return Sample(row["sample_id"], row["lot_id"], SampleKind(row["kind"]), row["taken_by"], row["taken_at"], result)
