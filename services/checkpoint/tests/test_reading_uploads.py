@@ -68,3 +68,50 @@ def test_the_ordinary_scan_is_read_in_haste(reasons):
     assert scan is not None
     assert scan.tags == (bytes(16), b"1" * 16)
     assert scan.late
+
+
+def ordinary(*, age=3600.0, nanos=0, days=0, **changes):
+    given = {"scan_id": bytes(8), "tags": [bytes(16), b"1" * 16], "verdict": 2} | changes
+    at = NOW - timedelta(seconds=age)
+    item = scan_pb2.OfflineScan(day=day_number(local_day(at)) + days, **given)
+    item.scanned_at.FromDatetime(at)
+    item.scanned_at.nanos += nanos
+    return item
+
+
+@pytest.mark.parametrize(
+    "oddity",
+    [
+        {"days": 1},
+        {"days": -1},
+        {"days": 1, "age": 12 * 3600 + 1},
+        {"days": -1, "age": 12 * 3600},
+        {"age": 72 * 3600},
+        {"age": 72 * 3600 + 0.5},
+        {"age": -60},
+        {"age": -60.5},
+        {"nanos": 1_000_000_000},
+        {"nanos": -1},
+        {"scan_id": bytes(7)},
+        {"scan_id": bytes(9)},
+        {"tags": []},
+        {"tags": [bytes(15)]},
+        {"tags": [bytes(16), bytes(17)]},
+        {"tags": [bytes([n]) * 16 for n in range(7)]},
+        {"verdict": 0},
+        {"verdict": 4},
+        {"verdict": -1},
+        {"reasons": [10] * 17},
+        {"drill_id": "演" * 65},
+        {"observations": scan_pb2.Observations(temperature_decicelsius=451)},
+        {"observations": scan_pb2.Observations(health_code=-1)},
+        {"observations": scan_pb2.Observations(health_code=99)},
+        {"observations": scan_pb2.Observations(itinerary_card=-1)},
+        {"observations": scan_pb2.Observations(itinerary_card=99)},
+    ],
+    ids=str,
+)
+def test_a_scan_with_one_oddity_is_looked_at_closely(oddity):
+    """One at a time: drawn together, each is hidden behind the others."""
+    assert uploads.plain([ordinary(**oddity)], 7, NOW) == [None]
+    assert uploads.plain([ordinary()], 7, NOW) != [None]

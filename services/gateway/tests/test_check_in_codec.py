@@ -4,7 +4,7 @@ import orjson
 import pytest
 from chassis.errors import DomainError
 from gateway import check_in_codec, codec
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from lilitong.venue.v1 import visit_pb2
 
@@ -27,6 +27,10 @@ def outcome(decode):
 
 
 @given(bodies)
+@example({"credential": "LLT1:a\x00b"})
+@example({"late": "true"})
+@example({"credential": True})
+@example({"late": None, "venue_code": None})
 def test_every_body_is_read_or_refused_as_by_the_general_codec(data):
     def general():
         message = visit_pb2.CheckInRequest(visit_key=KEY)

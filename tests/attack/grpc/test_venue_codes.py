@@ -7,10 +7,10 @@ import pytest
 import pytest_asyncio
 from access_matrix.callers import bearer
 from access_matrix.samples import places
-from access_matrix.world import World, new_key, now
+from access_matrix.world import World, new_id, new_key, now
 from attack_tools.showings import malleated
 from attack_tools.stage import quoted
-from lilitong.venue.v1 import visit_pb2
+from lilitong.venue.v1 import venue_pb2, visit_pb2
 from passes import cose, presentation, text, venue_code
 from passes.venue_code import PREFIX, Turn
 
@@ -104,6 +104,9 @@ GENUINE_BUT = {
 async def _codes(stage):
     """Takes a code out of force by revoking it, another by replacing it."""
     world = stage.world
+    # Others may have revoked it before us: a new code is certainly in force.
+    anew = venue_pb2.ReplaceVenueCodeRequest(request_id=new_id(), zone=world.revoking_zone)
+    await stage.maker.say("venue_officer", anew)
     venue = await stage.maker.say("venue_officer", places.get_venue(world, ""))
     texts = {zone.zone: zone.code for zone in venue.venue.zones}
     await stage.maker.say("venue_officer", places.revoke_code(world, ""))

@@ -3,7 +3,9 @@ import grpc
 import pytest
 import structlog
 from chassis.errors import DomainError, Kind, constraint_errors
+from chassis.rpc.stats import RPC
 from chassis.rpc.status import CODES, from_rpc_error, to_proto
+from grpc._cython import cygrpc
 
 
 @pytest.mark.parametrize("kind", [kind for kind in Kind if kind is not Kind.INTERNAL])
@@ -27,6 +29,16 @@ async def test_an_unknown_exception_leaks_nothing_but_an_id_that_is_in_the_log(s
     assert (error.kind, error.reason) == (Kind.INTERNAL, "INTERNAL")
     assert "张三" not in repr(caught.value)
     assert [error.metadata["error_id"]] == [line["error_id"] for line in logs if line["event"] == "rpc_failed"]
+
+
+async def test_a_caller_who_is_gone_is_no_failure_of_ours(serve, world):
+    """A crowd of them would else fill the log with errors that nobody can mend."""
+    running = await serve()
+    world.errors["it"] = cygrpc.ExecuteBatchError("Failed to execute batch")
+    with structlog.testing.capture_logs() as logs, pytest.raises(grpc.aio.AioRpcError):
+        await running.stub.Open(world.Ask(text="raise:it"), timeout=5)
+    assert [line for line in logs if line["log_level"] in {"error", "warning"}] == []
+    assert next(stats for name, stats in RPC.methods.items() if name.endswith("/Open")).codes["CANCELLED"] >= 1
 
 
 @pytest.mark.parametrize(

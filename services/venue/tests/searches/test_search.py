@@ -197,6 +197,16 @@ async def test_a_check_out_after_the_answer_adds_whom_the_longer_stay_met(house)
     assert by_tag[b"m" * 16].overlap_end.seconds - by_tag[b"m" * 16].overlap_start.seconds == 2_001
 
 
+async def test_a_check_in_that_comes_twice_at_once_is_told_of_once(house):
+    """Both may share a transaction, to which both are new."""
+    zone = (await house.register(category=3)).zones[0].zone
+    mine, met = visit(zone, INDEX, 1_000), visit(zone, b"m" * 16, 3_000)
+    await house.recorder.record((mine,))
+    await open_search(house, search())
+    assert await house.recorder.record_all([(met,), (met,), (mine,)]) == [Fate.STORED, Fate.STORED, Fate.REPEATED]
+    assert tags(await house.found()) == [b"m" * 16]
+
+
 def event(**given):
     start = instant_of(TODAY, 0)
     message = SearchOpened(search_id=b"s" * 16, day=day_number(TODAY), tag=INDEX, drill_id="")

@@ -76,7 +76,7 @@ class Caller:
 
     def __init__(self, cast: Cast, things: Things, random: Random, *, fed: float = 0.9, spoiled: float = 0.08) -> None:
         self._cast, self._random, self._fed, self._spoiled = cast, random, fed, spoiled
-        self._values = Values(things, random)
+        self._values, self._things = Values(things, random), things
 
     def call(self, draft: Draft, caller: str = RIGHT, *, key: str = "") -> Call:
         """One call; with `key`, under an Idempotency-Key given before."""
@@ -88,6 +88,10 @@ class Caller:
             self._feed(body, draft.about, role)
             for values in (path, query):
                 self._feed(values, draft.about, role)
+            for name, value in self._things.together(draft.about, self._random).items():
+                for values in (path, query, body):
+                    if isinstance(values, dict) and name in values:
+                        values[name] = value
             if self._random.random() < self._spoiled:
                 self._spoil(body if isinstance(body, dict) else query)
             if operation.keyed and not operation.reads:

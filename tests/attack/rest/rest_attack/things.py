@@ -22,7 +22,7 @@ from devstack.stack import Stack
 from passes import venue_code
 from passes.errors import PassError
 
-WORLDS, PHONES, FAMILIES = 2, 24, 8
+WORLDS, PHONES, FAMILIES, SUSPECTS = 2, 24, 8, 6
 _KEPT = 400
 # Names under which answers tell of things that requests name; others would be taken for something that they are not.
 TOLD = frozenset({
@@ -43,6 +43,7 @@ class Things:
 
     def __init__(self) -> None:
         self._pools: dict[str, deque[Any]] = {}
+        self._pairs: dict[str, list[dict[str, Any]]] = {}
         self.phones: list[Phone] = []
         self.operators: list[str] = []
         self._seconds = itertools.count()
@@ -68,6 +69,9 @@ class Things:
                 place = await scene.venue(district)
                 things.tell({"venue_id": place.venue_id, "zone": place.zone, "code": place.code})
                 things.operators.append(place.operator)
+            for phone in await scene.people(district, SUSPECTS):
+                case_id, result_id = await district.suspect(phone.resident_id)
+                things._belong("POST /v1/cases/{case_id}/approvals", case_id=case_id, lab_result_id=result_id)
         finally:
             await district.close()
         for phone in things.phones:
@@ -80,6 +84,15 @@ class Things:
             if name in TOLD or name in {"id_number", "venue_code", "visit_id"}:
                 self._add(name, getattr(world, field.name))
         self.operators.append(world.operator)
+
+    def _belong(self, about: str, **values: Any) -> None:
+        """These values make sense together only: drawn one by one they hardly ever meet."""
+        self._pairs.setdefault(about, []).append(values)
+
+    def together(self, about: str, random: Random) -> Mapping[str, Any]:
+        """Values that belong together for an operation, every other time; nothing where each may stand alone."""
+        pairs = self._pairs.get(about)
+        return random.choice(pairs) if pairs and random.random() < 0.5 else {}
 
     def tell(self, answer: Any) -> None:
         """Takes up every thing that an answer names."""

@@ -1,6 +1,7 @@
 """Child processes that are ours: a record of each on disk, so that a later run can tell what a killed one left behind."""
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -9,16 +10,29 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+PORTS = 10_240, 32_768
+"""Below where Linux takes the ports of outgoing connections from (ip_local_port_range)."""
+PORT_TRIES = 200
+
 
 class DevstackError(Exception):
     """Something a person can mend; the text names the fix."""
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port of 127.0.0.1 that is free now, and that no outgoing connection will be given by the system.
+
+    A service that is killed and started again on its port would else find a client's connection there.
+    """
+    for _ in range(PORT_TRIES):
+        port = random.randrange(*PORTS)  # noqa: S311 - no secret
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise DevstackError(f"no port between {PORTS[0]} and {PORTS[1]} is free; stop what listens there")
 
 
 def check_port(port: int, what: str, *, patience: float = 2.0) -> None:

@@ -162,6 +162,10 @@ class _Call:
             code = self._context.code()
             self._code = code.name if isinstance(code, grpc.StatusCode) else "UNKNOWN"
             return
+        if isinstance(error, grpc.aio.InternalError):
+            # What the library raises when it cannot write: the caller is gone, and there is nobody to answer.
+            self._code = "CANCELLED"
+            return
         if isinstance(error, Exception):
             known = self._public(error)
         elif streams and self._guard.in_flight.draining and isinstance(error, asyncio.CancelledError):

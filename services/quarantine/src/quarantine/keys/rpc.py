@@ -31,4 +31,8 @@ class KeyRpc(KeyServiceServicer):
         with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
             async with self._pool.acquire(timeout=1) as conn:
                 await self._ring.load(conn)
+                return self._known()  # before another turn of the loop, in which an older look might be taken over
+        return self._known()
+
+    def _known(self) -> pb.ListVerificationKeysResponse:
         return pb.ListVerificationKeysResponse(keys=to_messages(self._ring.published(self._clock.now())))

@@ -91,15 +91,7 @@ class Recorder:
 
     async def _write(self, connection: Any, items: Sequence[CheckIn]) -> list[Recorded]:
         new = await store.insert(connection, [visit for visits in items for visit in visits])
-        noted = await self._searching.note(
-            connection,
-            [
-                Change(visit, visit.entered)
-                for visits in items
-                for visit in visits
-                if (visit.day, UUID(bytes=visit.tag), visit.visit_key) in new
-            ],
-        )
+        noted = await self._searching.note(connection, [Change(visit, visit.entered) for visit in _written(items, new)])
         fresh = Recorded(Fate.STORED, noted)
         if len(new) == sum(map(len, items)):
             return [fresh] * len(items)
@@ -121,6 +113,17 @@ class Recorder:
             else:
                 answers.append(fresh if any(added) else Recorded(Fate.REPEATED))
         return answers
+
+
+def _written(items: Sequence[CheckIn], new: set[tuple[Any, UUID, bytes]]) -> list[Visit]:
+    """The visits that were stored now: once each, though one check-in may come twice in one transaction."""
+    first: dict[tuple[Any, UUID, bytes], Visit] = {}
+    for visits in items:
+        for visit in visits:
+            key = (visit.day, UUID(bytes=visit.tag), visit.visit_key)
+            if key in new:
+                first.setdefault(key, visit)
+    return list(first.values())
 
 
 def is_repeat(visit: Visit, stored: dict[VisitRef, store.Stored]) -> bool:
