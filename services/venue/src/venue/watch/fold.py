@@ -35,7 +35,7 @@ class Fold:
                 return
             now = self._clock.now()
             # A clock that was set back takes nobody out of a zone again.
-            minute = max(await store.lock(conn), int(now.timestamp()) // 60)
+            minute = max(await store.through(conn), int(now.timestamp()) // 60)
             folded = await store.fold(conn, minute)
             events += await self._crowding(conn, folded.moved, now)
             events += await self._codes(conn, folded.slots, now)

@@ -34,14 +34,14 @@ class Folded:
     slots: tuple[tuple[int, int], ...]
 
 
-async def lock(conn: Connection) -> int:
-    """Up to which minute all is counted; others wait to the end of the transaction."""
-    through: int = await conn.fetchval("SELECT through FROM occupancy_state FOR UPDATE")
-    return through
+async def through(conn: Connection) -> int:
+    """Up to which minute all is counted. Only one at a time folds."""
+    minute: int = await conn.fetchval("SELECT through FROM occupancy_state")
+    return minute
 
 
 async def fold(conn: Connection, now: int) -> Folded:
-    """Take what transactions have noted, and departures up to the minute `now`, into the counts. The caller holds the lock."""
+    """Take what transactions have noted, and departures up to the minute `now`, into the counts. Only one at a time does."""
     # A visit of a drill to a real venue leaves no trace there.
     rows = await conn.fetch(
         """
@@ -86,7 +86,7 @@ async def fold(conn: Connection, now: int) -> Folded:
         now,
         KEEP_SLOTS,
     )
-    await conn.execute("UPDATE occupancy_state SET through = $1", now)
+    await conn.execute("UPDATE occupancy_state SET through = $1 WHERE through <> $1", now)
     await conn.execute("DELETE FROM code_use WHERE slot <= $1::integer / 10 - $2", now, KEEP_SLOTS)
     return Folded(
         tuple(Moved(**{name: row[name] for name in Moved.__slots__}) for row in rows if row["slot"] is None),
