@@ -4,8 +4,12 @@ import asyncio
 
 import access_table
 
-# Tables that move without any call: the bus and the sweep write them.
-RESTLESS = ("outbox_shards", "outbox_streams", "consumer_leases", "consumer_attempts")
+# Tables that move without any call: the bus and the sweep write them. The last ones are counts that are added up, and people who
+# leave; the facts behind them are watched.
+RESTLESS = (
+    *("outbox_shards", "outbox_streams", "consumer_leases", "consumer_attempts"),
+    *("summary_changes", "summary_days", "visit_notes", "occupancy_state", "zone_occupancy", "zone_changes", "code_use"),
+)
 
 
 async def contents(connection) -> dict[str, str]:

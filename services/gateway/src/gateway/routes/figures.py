@@ -86,7 +86,8 @@ OPERATIONS = (
         tag="figures",
         summary="Read a file part by part",
         description="From `offset` on, which begins at 0 and grows by what was read until `bytes` of the export are there; by "
-        "whoever exported it. With `Accept` of the export's media type the answer is the part itself, otherwise it stands in `data`.",
+        "whoever exported it. With `Accept` of the export's media type the answer is the part itself, otherwise it stands in "
+        "`data`.",
         raw=True,
         seconds=15.0,
     ),
