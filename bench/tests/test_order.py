@@ -1,7 +1,8 @@
 """Figures of rooms stand behind the numbered measures."""
 
-from bench import report
 from bench.figure import Measured
+
+from bench import report
 
 
 def test_figures_without_a_number_come_last_in_the_list():
