@@ -40,10 +40,12 @@ from lilitong.venue.v1 import (
     document_pb2_grpc,
     duplicate_pb2_grpc,
     enforcement_pb2_grpc,
+    export_pb2_grpc,
     import_pb2_grpc,
     inspection_pb2_grpc,
     obligation_pb2_grpc,
     occupancy_pb2_grpc,
+    spot_check_pb2_grpc,
     summary_pb2_grpc,
     venue_pb2_grpc,
     visit_pb2_grpc,
@@ -59,6 +61,7 @@ from venue.documents.standing import StandingOf
 from venue.enforcement import room as enforcement
 from venue.enforcement.inspections.photos import open_store
 from venue.enforcement.papers_standing import papers_standing
+from venue.exports.rpc import ExportServicer
 from venue.issuers import Issuers
 from venue.obligations.rpc import ObligationServicer
 from venue.register import room as register
@@ -70,6 +73,8 @@ from venue.searches.again import SearchAgain
 from venue.searches.events import OPENED, Teller, opened_handler
 from venue.searches.search import Searching
 from venue.settings import VenueSettings
+from venue.spotcheck import room as spotcheck
+from venue.spotcheck.sealing import VAULT_KEY
 from venue.summary.rpc import FOLD_SECONDS, SummaryServicer
 from venue.visits.admission import Admission
 from venue.visits.check_out import CheckOuts
@@ -151,7 +156,6 @@ async def build(settings: VenueSettings, clock: Clock, service: Service) -> None
 
     # What time brings about.
     sweep = Sweep()
-    sweep.register("ladder", enforcement.TICK_SECONDS, enforcing.clocks.tick)
     sweep.register("partitions", 600, lambda: maintain(pool, clock))
     sweep.register("answers", 3600, partial(_forget_answers, pool, clock))
     await _upkeep(settings, clock, service, sweep)
@@ -167,15 +171,15 @@ async def build(settings: VenueSettings, clock: Clock, service: Service) -> None
         VisitServicer(pool, clock, admission, recorder, check_outs, lists.state.look),
         visit_pb2_grpc.add_VisitServiceServicer_to_server,
     )
-    server.add(enforcing.inspections, inspection_pb2_grpc.add_InspectionServiceServicer_to_server)
-    server.add(enforcing.enforcement, enforcement_pb2_grpc.add_EnforcementServiceServicer_to_server)
-    _documents(settings, clock, service, server, pool, seal, relay)
-    _figures(clock, server, sweep, pool, seal, relay)
     # A memory of shown codes of its own: who checks in at work and then takes up a lot may show one code for both.
     at_work = replace(credentials, replays=ReplayGuard())
-    server.add(
-        ColdChainServicer(pool, clock, log, at_work, seal=seal, told=relay.wake),
-        cold_chain_pb2_grpc.add_ColdChainServiceServicer_to_server,
+    _supervision(server, sweep, enforcing, ColdChainServicer(pool, clock, log, at_work, seal=seal, told=relay.wake))
+    _documents(settings, clock, service, server, pool, seal, relay)
+    _figures(clock, server, sweep, pool, seal, relay)
+    _spot_checks(
+        server,
+        sweep,
+        spotcheck.build(pool, clock, log, partial(vault.secret, VAULT_KEY), seal=seal, told=relay.wake),
     )
     service.server(server)
     service.check("zones", lambda: zones.loaded)
@@ -204,6 +208,18 @@ def _register(clock: Clock, service: Service, server: Server, sweep: Sweep, venu
     server.add(rooms.duplicates, duplicate_pb2_grpc.add_DuplicateServiceServicer_to_server)
 
 
+def _supervision(server: Server, sweep: Sweep, enforcing: enforcement.Room, cold_chain: ColdChainServicer) -> None:
+    sweep.register("ladder", enforcement.TICK_SECONDS, enforcing.clocks.tick)
+    server.add(enforcing.inspections, inspection_pb2_grpc.add_InspectionServiceServicer_to_server)
+    server.add(enforcing.enforcement, enforcement_pb2_grpc.add_EnforcementServiceServicer_to_server)
+    server.add(cold_chain, cold_chain_pb2_grpc.add_ColdChainServiceServicer_to_server)
+
+
+def _spot_checks(server: Server, sweep: Sweep, checks: spotcheck.Room) -> None:
+    sweep.register("spot checks", spotcheck.TICK_SECONDS, checks.clocks.tick)
+    server.add(checks.servicer, spot_check_pb2_grpc.add_SpotCheckServiceServicer_to_server)
+
+
 def _documents(
     settings: VenueSettings,
     clock: Clock,
@@ -229,7 +245,10 @@ def _documents(
 def _figures(
     clock: Clock, server: Server, sweep: Sweep, pool: asyncpg.Pool, seal: Callable[[], bytes], relay: Relay
 ) -> None:
-    """What is counted of an area: its summary, crowds, suspicious codes."""
+    """What is counted of an area: its summary, crowds, suspicious codes; and tables as files."""
+    exports = ExportServicer(pool, clock)
+    sweep.register("exports", 3600, exports.forget)
+    server.add(exports, export_pb2_grpc.add_ExportServiceServicer_to_server)
     summary = SummaryServicer(pool, clock)
     sweep.register("summary", FOLD_SECONDS, summary.fold)
     server.add(summary, summary_pb2_grpc.add_SummaryServiceServicer_to_server)
