@@ -7,10 +7,13 @@ import pytest
 from chassis.rpc.validation import validate
 from gateway import codec
 from gateway.documentation.document import document, request_example, text
-from gateway.operations import KEY_FIELD
+from gateway.documentation.schemas import Schemas
+from gateway.operations import KEY_FIELD, rules_of
 from gateway.routes import OPERATIONS
+from gateway.verification import PATH as VERIFICATION
 from gateway.visits import VISIT_KEY
 from jsonschema import Draft202012Validator
+from lilitong.venue.v1 import inspection_pb2
 from openapi_spec_validator import validate as validate_document
 
 COMMITTED = Path(__file__).resolve().parents[3] / "docs/api/openapi.json"
@@ -33,16 +36,16 @@ def test_the_document_is_valid_openapi_3_1(described):
 
 
 def test_every_operation_is_named_explained_and_guarded(described):
-    ids = []
+    ids, guarded = [], {each.path for each in OPERATIONS}
     for path, item in described["paths"].items():
         for operation in item.values():
             ids.append(operation["operationId"])
             assert operation["summary"], path
             assert operation["description"], path
             assert any(status.startswith("4") for status in operation["responses"]), path
-            assert operation["security"] == ([{"token": []}] if path.startswith("/v1/") else []), path
+            assert operation["security"] == ([{"token": []}] if path in guarded else []), path
     assert len(ids) == len(set(ids))
-    assert {path for path in described["paths"] if path.startswith("/v1/")} == {each.path for each in OPERATIONS}
+    assert {path for path in described["paths"] if path.startswith("/v1/")} == guarded | {VERIFICATION}
 
 
 def test_every_schema_that_is_referred_to_exists(described):
@@ -124,6 +127,16 @@ async def test_what_the_schema_lets_be_null_may_be_null(door, described, operati
     codec.decode(request_example(operation) | nothing, message)
     for name in nothing:
         assert not getattr(message, name) or not message.HasField(name)
+
+
+def test_what_the_contract_lets_be_empty_the_schema_does_too():
+    fields = inspection_pb2.RecordInspectionRequest.DESCRIPTOR.fields_by_name
+    schema = Schemas().value(fields["reinspects"], rules_of(fields["reinspects"]), given=True)
+    formats = Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
+    assert formats.is_valid("")
+    assert formats.is_valid("6f9619ff-8b86-4d01-b42d-00cf4fc964ff")
+    assert not formats.is_valid("6f9619ff")
+    assert not formats.is_valid(" ")
 
 
 async def test_the_gateway_serves_its_description(door, described):

@@ -104,6 +104,12 @@ class Schemas:
 
     def value(self, field: Field, rules: Any, *, given: bool) -> Json:
         """The schema of one value of a field."""
+        schema = self._value(field, rules, given=given)
+        if given and rules.ignore and field.type in {FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES}:
+            return {"anyOf": [schema, {"type": "string", "maxLength": 0}]}  # its rules are waived for the empty one
+        return schema
+
+    def _value(self, field: Field, rules: Any, *, given: bool) -> Json:
         if field.message_type is not None:
             if field.message_type.full_name == TIMESTAMP:
                 return {"type": "string", "format": "date-time"}
