@@ -114,8 +114,9 @@ async def test_a_lot_among_ten_thousand_is_traced_by_index_ranges_alone(chain):
     assert sum(each.there for each in found.places) == 1000
     assert len(found.handlers) == DAYS
     plan, pages = await explained(chain, lot_id)
-    whole = {node["Relation Name"] for node in plan if node["Node Type"] == "Seq Scan"}
-    assert not {name for name in whole if name.startswith("lot")}
+    # A day without anybody is read as the empty table that it is.
+    whole = [node for node in plan if node["Node Type"] == "Seq Scan" and node["Relation Name"].startswith("lot")]
+    assert not [node for node in whole if node["Actual Rows"] or node.get("Rows Removed by Filter")]
     # 18 distributions, 11 places, 14 of the days' tags: some hundreds of pages in memory, whatever other lots there are.
     assert pages < 1000
 
