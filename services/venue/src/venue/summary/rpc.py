@@ -18,7 +18,7 @@ FOLD_SECONDS: Final = 3.0
 _MOST: Final = 20_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SummaryServicer(SummaryServiceServicer):
     pool: asyncpg.Pool
     clock: Clock

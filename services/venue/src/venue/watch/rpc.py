@@ -31,7 +31,7 @@ _ERRORS: Final[Mapping[str, Callable[[], DomainError]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OccupancyServicer(occupancy_pb2_grpc.OccupancyServiceServicer):
     pool: asyncpg.Pool
 
@@ -44,7 +44,7 @@ class OccupancyServicer(occupancy_pb2_grpc.OccupancyServiceServicer):
         return occupancy_pb2.ListCrowdedZonesResponse(zones=[encode_crowded(row) for row in rows], total=total)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CodeTaskServicer(code_task_pb2_grpc.CodeTaskServiceServicer):
     """`told` is called after a commit that published (`Relay.wake`)."""
 
