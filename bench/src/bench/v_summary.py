@@ -66,8 +66,11 @@ _HEADS: Final = """
     FROM inspections WHERE NOT passed ORDER BY venue_id, recorded_at DESC
 """
 _OCCUPIED: Final = """
-    INSERT INTO zone_occupancy (zone, area, category, drill_id, inside)
-    SELECT zone, area, category, '', zone % 40 FROM zones JOIN venues USING (venue_id)
+    WITH inside AS (
+        INSERT INTO zone_occupancy (zone, area, category, drill_id, inside)
+        SELECT zone, area, category, '', zone % 40 FROM zones JOIN venues USING (venue_id) RETURNING area, category, inside
+    )
+    INSERT INTO area_occupancy (area, category, drill_id, inside) SELECT area, category, '', sum(inside) FROM inside GROUP BY 1, 2
 """
 
 

@@ -8,7 +8,16 @@ import access_table
 # leave; the facts behind them are watched.
 RESTLESS = (
     *("outbox_shards", "outbox_streams", "consumer_leases", "consumer_attempts"),
-    *("summary_changes", "summary_days", "visit_notes", "occupancy_state", "zone_occupancy", "zone_changes", "code_use"),
+    *(
+        "summary_changes",
+        "summary_days",
+        "visit_notes",
+        "occupancy_state",
+        "zone_occupancy",
+        "area_occupancy",
+        "zone_changes",
+        "code_use",
+    ),
 )
 
 

@@ -138,5 +138,5 @@ def desk(house):
 async def figures(house, street):
     today = local_day(house.clock.now())
     await ensure(house.owner, today, today + timedelta(days=40))
-    await house.owner.execute("TRUNCATE summary_changes, summary_days, obligation_templates CASCADE")
+    await house.owner.execute("TRUNCATE summary_changes, summary_days, area_occupancy, obligation_templates CASCADE")
     return Figures(house, street, SummaryServicer(house.pool, house.clock))

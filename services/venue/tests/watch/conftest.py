@@ -95,6 +95,7 @@ async def watch(house):
         told.relay += 1
 
     await house.owner.execute("DELETE FROM visit_notes")
+    await house.owner.execute("TRUNCATE area_occupancy")
     await house.owner.execute("UPDATE occupancy_state SET through = 0")
     return Watch(
         house,

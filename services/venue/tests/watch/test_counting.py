@@ -5,7 +5,10 @@ import random
 from datetime import timedelta
 
 import pytest
+from chassis.access import calling
 from chassis.events.outbox import unsealed
+from lilitong.venue.v1 import summary_pb2
+from venue.summary.rpc import SummaryServicer
 from venue.watch.fold import Fold
 from venue.watch.model import note_of_end, note_of_visit
 
@@ -45,6 +48,27 @@ async def test_a_check_out_takes_the_visitor_out_and_a_later_one_keeps_him(watch
     house.clock.advance(timedelta(minutes=1))
     assert await watch.counted(zone) == 0
     assert not await house.rows("SELECT FROM zone_changes")
+
+
+async def test_the_summary_of_an_area_has_the_people_of_all_its_zones(watch, house):
+    venues = [await house.register(zones=2), await house.register(area="141102002001", category=6)]
+    await house.register()
+    for number, venue in enumerate(venues):
+        await watch.come(venue, [f"{number}-{n}" for n in range(5 + number)], zone=0)
+    await watch.tick()
+    servicer = SummaryServicer(house.pool, house.clock)
+
+    async def people(**given):
+        with calling(watch.officer):
+            answer = await servicer.GetVenueSummary(
+                summary_pb2.GetVenueSummaryRequest(**{"area": "141102"} | given), None
+            )
+        return [row.now.occupancy for row in answer.rows]
+
+    assert (await people(), await people(area_digits=9), await people(category=6)) == ([11], [5, 6], [6])
+    house.clock.advance(timedelta(minutes=80))
+    await watch.tick()
+    assert await people() == [0]
 
 
 async def test_what_was_counted_survives_a_restart_and_two_replicas_count_it_once(watch, house):

@@ -79,40 +79,61 @@ async def _counts(conn: Connection, wanted: Wanted, of: Callable[[str], Summary]
         of(row["area"]).counts[Metric(row["metric"])] = row["total"]
 
 
+# What is late, with 1 for each; with -1 for those of closed venues, which are few.
+_LATE: Final = f"""
+    SELECT area, due_at, climb_hours, 1 AS venues FROM ladder_heads
+    WHERE drill_id = $3 AND {_SCOPE} AND state > 0 AND due_at < $4
+    UNION ALL
+    SELECT h.area, h.due_at, h.climb_hours, -1
+    FROM (SELECT venue_id FROM counted_venues WHERE closed AND {_SCOPE}) v JOIN ladder_heads h USING (venue_id)
+    WHERE h.drill_id = $3 AND h.state > 0 AND h.due_at < $4
+"""
+_LATE_OF_CATEGORY: Final = """
+    SELECT h.area, h.due_at, h.climb_hours, 1 AS venues FROM counted_venues v JOIN ladder_heads h USING (venue_id)
+    WHERE h.drill_id = $3 AND h.area >= $1 AND h.area < $1 || ':' AND h.state > 0 AND h.due_at < $4 AND v.category = $5
+      AND NOT v.closed
+"""
+
+
 async def _now(conn: Connection, wanted: Wanted, now: datetime, of: Callable[[str], Summary]) -> None:
-    given = (wanted.area, wanted.digits, wanted.drill_id, wanted.category)
+    chosen = [wanted.category] if wanted.category else []
     for row in await conn.fetch(
         f"""
-        SELECT left(h.area, $2) AS area,
-               least(1 + floor(extract(epoch FROM $5 - h.due_at) / (h.climb_hours * 3600)), 4)::integer AS level,
-               count(*) AS venues
-        FROM ladder_heads h JOIN counted_venues v USING (venue_id)
-        WHERE h.{_SCOPE.replace("AND area", "AND h.area")} AND h.state > 0 AND h.due_at < $5 AND h.drill_id = $3
-          AND $4::smallint IN (0, v.category) AND NOT v.closed
-        GROUP BY 1, 2
+        SELECT left(area, $2) AS area,
+               least(1 + floor(date_part('epoch', $4 - due_at) / (climb_hours * 3600)), 4)::integer AS level,
+               sum(venues)::integer AS venues
+        FROM ({_LATE_OF_CATEGORY if chosen else _LATE}) AS late GROUP BY 1, 2
         """,
-        *given,
+        wanted.area,
+        wanted.digits,
+        wanted.drill_id,
         now,
+        *chosen,
     ):
         of(row["area"]).overdue[row["level"] - 1] = row["venues"]
     for row in await conn.fetch(
-        f"""
+        """
         SELECT left(v.area, $2) AS area, count(DISTINCT s.venue_id) AS venues
         FROM suspensions s JOIN counted_venues v USING (venue_id) JOIN effective_suspensions e USING (suspension_id)
         WHERE s.ends_at > $5 AND s.starts_at <= $5 AND e.ends_at > $5
-          AND v.{_SCOPE.replace("AND area", "AND v.area")} AND v.drill_id = $3 AND $4::smallint IN (0, v.category)
-          AND NOT v.closed
+          AND v.area >= $1 AND v.area < $1 || ':' AND v.drill_id = $3 AND $4::smallint IN (0, v.category) AND NOT v.closed
         GROUP BY 1
         """,
-        *given,
+        wanted.area,
+        wanted.digits,
+        wanted.drill_id,
+        wanted.category,
         now,
     ):
         of(row["area"]).suspended = row["venues"]
     for row in await conn.fetch(
         f"""
-        SELECT left(area, $2) AS area, sum(inside)::integer AS people FROM zone_occupancy
+        SELECT left(area, $2) AS area, sum(inside)::integer AS people FROM area_occupancy
         WHERE {_SCOPE} AND drill_id = $3 AND $4::smallint IN (0, category) AND inside > 0 GROUP BY 1
         """,
-        *given,
+        wanted.area,
+        wanted.digits,
+        wanted.drill_id,
+        wanted.category,
     ):
         of(row["area"]).occupancy = row["people"]

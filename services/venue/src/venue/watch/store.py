@@ -72,6 +72,11 @@ async def fold(conn: Connection, now: int) -> Folded:
             FROM moved m JOIN zones z USING (zone) JOIN venues v USING (venue_id)
             ON CONFLICT (zone) DO UPDATE SET inside = o.inside + excluded.inside
             RETURNING o.zone, o.area, o.drill_id, o.inside, o.level
+        ), spread AS (
+            INSERT INTO area_occupancy AS o (area, category, drill_id, inside)
+            SELECT v.area, v.category, v.drill_id, sum(m.change)
+            FROM moved m JOIN zones z USING (zone) JOIN venues v USING (venue_id) GROUP BY 1, 2, 3
+            ON CONFLICT (area, category, drill_id) DO UPDATE SET inside = o.inside + excluded.inside
         ), used AS (
             INSERT INTO code_use AS u (slot, zone, printed, shown)
             SELECT starts / 10, zone, count(*) FILTER (WHERE grade = 3), count(*) FILTER (WHERE grade = 2)
