@@ -51,6 +51,7 @@ NO_AREA: Final[Mapping[str, str]] = {
     "/lilitong.venue.v1.VisitService/BatchCheckIn": _PRESENTED,
     "/lilitong.venue.v1.VisitService/CheckOut": "Whoever holds the random visit id of a check-in is who checked in.",
     "/lilitong.venue.v1.InspectionService/GetChecklist": "A checklist is the same everywhere, and says nothing about anybody.",
+    "/lilitong.venue.v1.SpotCheckService/GetSpotCheckRecord": "What is published is for everybody; before that it is for nobody.",
     "/lilitong.checkpoint.v1.ScanService/Scan": _DEVICE,
     "/lilitong.checkpoint.v1.ScanService/RecordScans": _DEVICE,
     "/lilitong.checkpoint.v1.ScanService/Sync": "The list is the whole district's, and the same for every scanner.",

@@ -31,6 +31,7 @@ SERVICERS = {
     "ApplicationService": "venue.register.applications.rpc:ApplicationServicer",
     "ImportService": "venue.register.imports.rpc:ImportServicer",
     "DuplicateService": "venue.register.duplicates.rpc:DuplicateServicer",
+    "SpotCheckService": "venue.spotcheck.rpc:SpotCheckServicer",
     "PostService": "checkpoint.posts.rpc:PostRpc",
 }
 ALL = [pytest.param(operation, id=operation.id) for operation in OPERATIONS]

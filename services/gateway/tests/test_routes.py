@@ -18,6 +18,7 @@ FEATURES = {
     "enforcement": "V7",
     "documents": "V8",
     "obligations": "V2",
+    "spot-checks": "V9",
     "venues": "V1", "imports": "V1", "applications": "V1", "check-ins": "V4", "checkpoints": "C1",
 }  # fmt: skip
 

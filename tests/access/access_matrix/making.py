@@ -17,7 +17,7 @@ from passes.days import day_number, local_day
 
 from access_matrix.callers import PURPOSE, Callers
 from access_matrix.doors import OK, Door
-from access_matrix.samples import inspections, ladder, loop, papers, people, places, register
+from access_matrix.samples import inspections, ladder, loop, papers, people, places, register, spot_checks
 from access_matrix.world import HOME, World, new_id, new_key, now, point, public_key
 
 PATIENCE = timedelta(seconds=30)
@@ -60,6 +60,7 @@ class Maker:
         world = await self._ladder(world)
         world = await self._register(world)
         world = await self._papers(world)
+        world = await self._spot_checks(world)
         world = await self._person(world)
         return await self._loop(world)
 
@@ -206,6 +207,27 @@ class Maker:
         seen = inspections.record(replace(world, venue_id=self._inspected[measure_id]), "inspector")
         seen.reinspects = measure_id
         await self.say("inspector", seen, world.inspector)
+
+    async def _spot_checks(self, world: World) -> World:
+        """A draw in which the world's inspector goes to the world's venue, and a commitment that waits to be opened."""
+        team, growing = (spot_checks.team(world, "") for _ in range(2))
+        for each in (team, growing):
+            await self.say("enforcement_lead", each)
+        world = replace(world, team_id=team.team_id, growing_team_id=growing.team_id)
+        for account in (world.inspector, spot_checks.beside(world)):
+            member = spot_checks.assign(world, "")
+            member.account, member.team_id = account, team.team_id
+            await self.say("enforcement_lead", member)
+        drawn, waiting = (spot_checks.commit(world, "") for _ in range(2))
+        for each in (drawn, waiting):
+            await self.say("venue_officer", each)
+        await self.say("enforcement_lead", spot_checks.draw(replace(world, drawing_id=drawn.draw_id), ""))
+        world = replace(world, draw_id=drawn.draw_id, drawing_id=waiting.draw_id)
+        await self.say("inspector", spot_checks.begin(world, ""), world.inspector)
+        seen = inspections.record(world, "inspector")
+        seen.second_inspector = spot_checks.beside(world)
+        await self.say("inspector", seen, world.inspector)
+        return replace(world, spot_inspection_id=seen.inspection_id)
 
     async def _person(self, world: World) -> World:
         home = await self._household(1)

@@ -17,6 +17,7 @@ from lilitong.venue.v1 import (
     import_pb2,
     inspection_pb2,
     obligation_pb2,
+    spot_check_pb2,
     venue_pb2,
     visit_pb2,
 )
@@ -38,6 +39,7 @@ _MODULES: Mapping[str, tuple[Any, ...]] = {
         application_pb2,
         import_pb2,
         duplicate_pb2,
+        spot_check_pb2,
     ),
     "checkpoint": (post_pb2,),
 }

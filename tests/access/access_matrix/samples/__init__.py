@@ -1,6 +1,17 @@
 """One sample of every request type. `request_for` finds it; the modules name them."""
 
-from access_matrix.samples import inspections, ladder, loop, papers, people, places, register
+from access_matrix.samples import inspections, ladder, loop, papers, people, places, register, spot_checks
 from access_matrix.samples.registry import SAMPLES, request_for
 
-__all__ = ["SAMPLES", "inspections", "ladder", "loop", "papers", "people", "places", "register", "request_for"]
+__all__ = [
+    "SAMPLES",
+    "inspections",
+    "ladder",
+    "loop",
+    "papers",
+    "people",
+    "places",
+    "register",
+    "request_for",
+    "spot_checks",
+]

@@ -42,6 +42,7 @@ _TAGS = {
     "imports": "Venues from files, as jobs.",
     "applications": "A venue's own way into the register.",
     "obligations": "Letters and notices that every venue gets.",
+    "spot-checks": "Which pair looks at which venue, drawn so that nobody can steer it.",
     "checkpoints": "Control posts and scanners.",
     "system": "The gateway itself.",
 }

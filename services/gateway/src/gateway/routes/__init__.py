@@ -17,6 +17,7 @@ from gateway.routes import (
     passes,
     policies,
     restrictions,
+    spot_checks,
     venues,
 )
 
@@ -36,5 +37,6 @@ OPERATIONS: tuple[Operation, ...] = (
     *enforcement.OPERATIONS,
     *documents.OPERATIONS,
     *obligations.OPERATIONS,
+    *spot_checks.OPERATIONS,
     *checkpoints.OPERATIONS,
 )
