@@ -46,7 +46,7 @@ CREATE TABLE summary_days (
     CONSTRAINT summary_days_pkey PRIMARY KEY (level, drill_id, category, area, day, metric)
 ) WITH (fillfactor = 80);
 
-CREATE INDEX counted_venues_closed_idx ON counted_venues (area) WHERE closed;
+CREATE INDEX counted_venues_closed_idx ON counted_venues (area) INCLUDE (venue_id) WHERE closed;
 CREATE INDEX suspensions_ends_idx ON suspensions (ends_at);
 -- All that the count of what is late asks for.
 CREATE INDEX ladder_heads_late_idx ON ladder_heads (drill_id, area, due_at) INCLUDE (climb_hours) WHERE state > 0;
