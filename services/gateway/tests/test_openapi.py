@@ -129,6 +129,14 @@ async def test_what_the_schema_lets_be_null_may_be_null(door, described, operati
         assert not getattr(message, name) or not message.HasField(name)
 
 
+@pytest.mark.parametrize("operation", [each for each in ALL if each.values[0].raw])
+def test_a_file_is_described_by_the_types_that_it_has_there(described, operation):
+    content = described["paths"][operation.path]["get"]["responses"]["200"]["content"]
+    assert set(content) == {"application/json", *operation.raw}
+    tables, sheets = {"text/csv"}, {"application/pdf", "image/svg+xml", "image/png"}
+    assert sheets <= set(content) if operation.path.endswith("/sheet") else tables <= set(content)
+
+
 def test_what_the_contract_lets_be_empty_the_schema_does_too():
     fields = inspection_pb2.RecordInspectionRequest.DESCRIPTOR.fields_by_name
     schema = Schemas().value(fields["reinspects"], rules_of(fields["reinspects"]), given=True)

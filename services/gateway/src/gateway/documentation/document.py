@@ -18,7 +18,6 @@ from gateway.verification import described
 from gateway.visits import VISIT_KEY
 
 _JSON = "application/json"
-_SHEETS = ("application/pdf", "image/svg+xml", "image/png")
 _ITEMS = "requests"
 _DESCRIPTION = """\
 The REST interface of Lilitong (离里通) for app backends and staff tools.
@@ -43,6 +42,8 @@ _TAGS = {
     "applications": "A venue's own way into the register.",
     "obligations": "Letters and notices that every venue gets.",
     "spot-checks": "Which pair looks at which venue, drawn so that nobody can steer it.",
+    "cold-chain": "Imported lots, where they went, and their recall.",
+    "figures": "What an area comes to: figures, crowds, copied codes, tables as files.",
     "checkpoints": "Control posts and scanners.",
     "system": "The gateway itself.",
 }
@@ -206,9 +207,7 @@ def _responses(operation: Operation, schemas: Schemas) -> Json:
     }
     if operation.raw:
         file: Json = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
-        found[str(operation.status)]["content"] |= dict.fromkeys(
-            ("text/csv",) if "page_token" in operation.rpc.takes.fields_by_name else _SHEETS, file
-        )
+        found[str(operation.status)]["content"] |= dict.fromkeys(operation.raw, file)
     if operation.etag:
         found["304"] = {"description": "Unchanged since the ETag given."}
     bodiless = {408, 413, 415, 422} if operation.reads else set()

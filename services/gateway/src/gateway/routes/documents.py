@@ -48,7 +48,7 @@ OPERATIONS = (
         summary="Fetch a document as it is printed",
         description="PDF; of a poster SVG and PNG too, by `format`. With `Accept: application/pdf` (or the picture's type) the "
         "answer is the file itself, otherwise it stands in `data`.",
-        raw=True,
+        raw=("application/pdf", "image/svg+xml", "image/png"),
         seconds=15.0,
     ),
     Operation(

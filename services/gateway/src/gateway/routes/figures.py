@@ -88,7 +88,7 @@ OPERATIONS = (
         description="From `offset` on, which begins at 0 and grows by what was read until `bytes` of the export are there; by "
         "whoever exported it. With `Accept` of the export's media type the answer is the part itself, otherwise it stands in "
         "`data`.",
-        raw=True,
+        raw=("text/csv", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
         seconds=15.0,
     ),
 )

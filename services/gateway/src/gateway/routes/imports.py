@@ -63,7 +63,7 @@ OPERATIONS = (
         summary="Fetch the rejected rows of an import",
         description="By line, column and reason. With `Accept: text/csv` the answer is the whole report as a file that no "
         "spreadsheet takes for formulas, otherwise its pages stand in `data`.",
-        raw=True,
+        raw=("text/csv",),
         seconds=60.0,
     ),
 )
