@@ -31,11 +31,12 @@ LEAST_CALLS = 20_000 if EACH >= FULL else 40 * EACH
 
 @dataclass(slots=True)
 class Outcome:
-    """What the attack left. `changed`: tables that calls which must be refused changed; ids by table."""
+    """What the attack left. `changed`: tables that calls which must be refused changed; `added`: ids by what they are of; venues that were `imported`."""
 
     campaign: Campaign
     changed: set[str] = field(default_factory=set)
     added: stored.Ids = field(default_factory=dict)
+    imported: int = 0
     served: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -56,9 +57,11 @@ async def _attack(stack) -> Outcome:
         await found.campaign.refused(max(EACH // 7, 1))
         after = await stored.at_rest(database)
         found.changed = {table for table in before | after if before.get(table) != after.get(table)}
-        had = await stored.ids(database)
+        had, imported = await stored.ids(database), await stored.imported(database)
         await found.campaign.reaching(EACH)
-        found.added = {table: ids - had[table] for table, ids in (await stored.ids(database)).items()}
+        await stored.at_rest(database)  # imports go on by themselves
+        found.added = {kind: ids - had[kind] for kind, ids in (await stored.ids(database)).items()}
+        found.imported = await stored.imported(database) - imported
     found.served = await counters.served(stack) - served
     report = found.report
     print(report.table())
@@ -101,8 +104,11 @@ async def test_who_may_not_changes_nothing_and_a_spoiled_request_neither(attack)
 
 
 async def test_only_what_was_answered_as_done_is_there_and_all_of_it(attack):
-    acknowledged = {table: attack.campaign.acknowledged.ids[table] for table in attack.added}
-    assert attack.added == acknowledged
+    acknowledged = {kind: attack.campaign.acknowledged.ids[kind] for kind in attack.added}
+    # What imports make has ids that no call gave: as many as they say, and nothing else.
+    others = attack.added[stored.VENUES] - acknowledged[stored.VENUES]
+    assert len(others) == attack.imported
+    assert attack.added == acknowledged | {stored.VENUES: acknowledged[stored.VENUES] | others}
     assert all(attack.added.values())
 
 

@@ -4,8 +4,8 @@ import asyncio
 import itertools
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import fields
-from datetime import UTC, datetime
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -14,7 +14,8 @@ import grpc
 from access_matrix.callers import Callers
 from access_matrix.doors import Rpcs
 from access_matrix.making import Maker
-from access_matrix.world import World
+from access_matrix.samples import spot_checks
+from access_matrix.world import World, now
 from devstack import scene
 from devstack.district import District
 from devstack.phone import Phone
@@ -23,18 +24,23 @@ from passes import venue_code
 from passes.errors import PassError
 
 WORLDS, PHONES, FAMILIES, SUSPECTS = 2, 24, 8, 6
-_KEPT = 400
+_KEPT, SOON = 400, timedelta(seconds=10)
 # Names under which answers tell of things that requests name; others would be taken for something that they are not.
 TOLD = frozenset({
     "household_id", "resident_id", "card_id", "policy_id", "case_id", "lab_result_id", "task_id", "restriction_id",
-    "evidence_id", "venue_id", "zone", "post_id", "device_id", "drill_id",
+    "evidence_id", "venue_id", "zone", "post_id", "device_id", "drill_id", "inspection_id", "measure_id", "suspension_id",
+    "extension_id", "lift_id", "appeal_id", "application_id", "import_id", "candidate_id", "template_id", "obligation_id",
+    "document_id", "team_id", "inspector_id", "draw_id", "premises_id", "lot_id", "sample_id", "proposal_id", "decision_id",
+    "export_id",
 })  # fmt: skip
 _OTHER_NAMES = {"code": "venue_code", "next_page_token": "page_token", "visit_ids": "visit_id", "card": "card"}
 _OF_A_WORLD = {
     "suspect_id": "resident_id", "restricted_id": "resident_id", "approving_case_id": "case_id",
     "approving_result_id": "lab_result_id", "closing_case_id": "case_id", "lifting_id": "restriction_id",
     "lift_proposed_id": "restriction_id", "proposal_id": "restriction_id", "replacing_zone": "zone",
-    "revoking_zone": "zone", "screen_zone": "zone", "revoking_device_id": "device_id",
+    "revoking_zone": "zone", "screen_zone": "zone", "revoking_device_id": "device_id", "ladder_policy_id": "policy_id",
+    "rectifying_id": "measure_id", "suspended_id": "measure_id", "growing_id": "venue_id", "letter_draft_id": "template_id",
+    "growing_team_id": "team_id", "lot_sample_id": "sample_id", "released_lot_id": "lot_id", "recall_id": "decision_id",
 }  # fmt: skip
 
 
@@ -46,6 +52,7 @@ class Things:
         self._pairs: dict[str, list[dict[str, Any]]] = {}
         self.phones: list[Phone] = []
         self.operators: list[str] = []
+        self.worlds: list[World] = []
         self._seconds = itertools.count()
 
     @classmethod
@@ -57,7 +64,9 @@ class Things:
         try:
             maker = Maker(Rpcs(channels), Callers(stack.minter), catalog.endpoints)
             for _ in range(WORLDS):
-                things._take_world(await maker.world())
+                world = await maker.world()
+                things._take_world(world)
+                things._belong("GET /v1/spot-checks/{draw_id}/record", draw_id=await _published(maker, world))
         finally:
             await asyncio.gather(*(channel.close() for channel in channels.values()))
         district = District(stack)
@@ -79,6 +88,7 @@ class Things:
         return things
 
     def _take_world(self, world: World) -> None:
+        self.worlds.append(world)
         for field in fields(World):
             name = _OF_A_WORLD.get(field.name, field.name)
             if name in TOLD or name in {"id_number", "venue_code", "visit_id"}:
@@ -134,3 +144,12 @@ class Things:
             return phone.show(datetime.fromtimestamp(second, UTC), context=context)
         except KeyError:  # the day before, around midnight
             return phone.show(datetime.now(UTC), context=context)
+
+
+async def _published(maker: Maker, world: World) -> str:
+    """A spot check that is over before anybody reads what is published of it."""
+    check = spot_checks.commit(world, "")
+    check.ends_at.FromDatetime(now() + SOON)
+    await maker.say("venue_officer", check)
+    await maker.say("enforcement_lead", spot_checks.draw(replace(world, drawing_id=check.draw_id), ""))
+    return check.draw_id
