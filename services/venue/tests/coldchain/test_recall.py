@@ -180,6 +180,9 @@ async def test_a_recall_stands_in_the_log_for_everybody_to_check(chain):
     checkpoint = open_checkpoint(proof.checkpoint, [chain.signer.verifier])
     leaf = merkle.leaf_hash(commitment.commit(proof.salt, proof.content))
     assert merkle.verify_inclusion(leaf, proof.leaf_index, checkpoint.size, list(proof.path), checkpoint.root)
+    request = pb.GetLotRecallProofRequest(decision_id=recall.decision_id)
+    assert (await chain.call(chain.importer, request)).content == proof.content
+    await refused("NOT_AN_OPERATOR", chain.call(chain.shop, request))
     await refused("RECALL_UNKNOWN", chain.call(chain.lead, pb.GetLotRecallProofRequest(decision_id=str(uuid4()))))
 
 

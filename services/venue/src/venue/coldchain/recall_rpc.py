@@ -24,7 +24,7 @@ _PROPOSERS = {"inspector", "venue_officer", "enforcement_lead"}
 _DECIDERS = {"enforcement_lead"}
 # Who may know the tags of those who handled a lot.
 _TRACERS = {"enforcement_lead", "command"}
-_PROVERS = {"enforcement_lead", "venue_officer", "venue_operator", "command", "auditor"}
+_PROVERS = {"enforcement_lead", "venue_officer", "command", "auditor"}
 
 
 class RecallMethods:
@@ -77,7 +77,7 @@ class RecallMethods:
                 raise refusals.unknown_lot()
             return encode_trace(head, await trail.trace(conn, lot_id))
 
-    @allow(roles=_PROVERS, area=RESOURCE)
+    @allow(roles=_PROVERS | {"venue_operator"}, area=RESOURCE)
     async def GetLotRecallProof(self, request: pb.GetLotRecallProofRequest, _: Any) -> pb.GetLotRecallProofResponse:
         async with self.pool.acquire() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
             found = await recall_store.leaf_of(conn, UUID(request.decision_id))
