@@ -36,9 +36,7 @@ def caller(stage, endpoint):
     if not endpoint.rule.roles:
         return stage.callers.workload(min(endpoint.rule.workloads))
     role = min(endpoint.rule.roles)
-    return (
-        stage.callers.person(role, [HOME], subject=stage.world.operator if role == "venue_operator" else "") | PURPOSE
-    )
+    return stage.callers.person(role, [HOME], subject=stage.world.subject(role)) | PURPOSE
 
 
 def good(stage, endpoint):

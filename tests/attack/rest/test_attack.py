@@ -53,6 +53,7 @@ async def _attack(stack) -> Outcome:
     served = await counters.served(stack)
     started = time.monotonic()
     async with stored.connected(stack) as database:
+        await stored.published(database)
         before = await stored.at_rest(database)
         await found.campaign.refused(max(EACH // 7, 1))
         after = await stored.at_rest(database)
