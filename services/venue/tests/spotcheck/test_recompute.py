@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from ledger import merkle, note
 from ledger.note import Signer
 from venue.spotcheck import recompute, sealing
-from venue.spotcheck.drawing import draw
+from venue.spotcheck.drawing import Frame, draw
 from venue.spotcheck.record import Entry, Record, pairs_of, verify
 
 from .frames import COMMUNITIES, frame
@@ -127,21 +127,27 @@ def _other_venue(said):
     said["assignments"][0][0] = next(venue for venue, *_ in said["frame"]["venues"] if venue not in drawn)
 
 
-def _other_secret(said):
-    """A seed to one's liking, with all that follows from it."""
-    secret = sha256(b"to one's liking").digest()
+def _redrawn(said, secret):
+    """All that follows from a secret and the frame, so that nothing but the promise in the log speaks against it."""
     beacon = note.parse(said["checkpoint"].encode())[0].root
     seed = sealing.seed_of(secret, DRAW, beacon)
+    drawn = draw(seed, Frame.parse(said["frame"]))
     said["secret"], said["seed"] = secret.hex(), seed.hex()
+    said["pairs"] = [list(each) for each in pairs_of(drawn)]
+    said["assignments"] = [list(each) for each in sorted(drawn.assignments.items())]
+
+
+def _other_secret(said):
+    """A seed to one's liking, with all that follows from it."""
+    _redrawn(said, sha256(b"to one's liking").digest())
 
 
 def _candidate_taken_out(said):
-    from venue.spotcheck.drawing import Frame
-
     said["frame"]["venues"].pop()
     kept = said["frame"]
     rest = frame(kept["venues"], kept["inspectors"])
-    said["frame"] = Frame.as_json(rest)
+    said["frame"] = rest.as_json()
+    _redrawn(said, bytes.fromhex(said["secret"]))
 
 
 def _opened_with_another_number(said):
@@ -170,28 +176,28 @@ def _other_draw(said):
 
 
 @pytest.mark.parametrize(
-    "lie",
+    ("lie", "because"),
     [
-        _other_assignment,
-        _other_venue,
-        _other_secret,
-        _candidate_taken_out,
-        _opened_with_another_number,
-        _opening_with_another_salt,
-        _commitment_after_the_opening,
-        _commitment_out_of_the_log,
-        _later_checkpoint,
-        _other_draw,
-        lambda said: said["pairs"][0].__setitem__(2, said["pairs"][1][2]),
-        lambda said: said.__setitem__("seed", "00" * 32),
+        (_other_assignment, "The assignments are not those"),
+        (_other_venue, "The assignments are not those"),
+        (_other_secret, "The secret is not the one"),
+        (_candidate_taken_out, "The frame is not the one"),
+        (_opened_with_another_number, "The opening in the log is not"),
+        (_opening_with_another_salt, "The opening in the log is not"),
+        (_commitment_after_the_opening, "The commitment in the log is not"),
+        (_commitment_out_of_the_log, "The commitment is not proven"),
+        (_later_checkpoint, "The checkpoint is not the one right after"),
+        (_other_draw, "The commitment in the log is of another"),
+        (lambda said: said["pairs"][0].__setitem__(2, said["pairs"][1][2]), "The pairs are not those"),
+        (lambda said: said.__setitem__("seed", "00" * 32), "The seed does not follow"),
     ],
 )
-def test_a_draw_that_was_steered_is_found_out(tmp_path, said, capsys, lie):
+def test_a_draw_that_was_steered_is_found_out(tmp_path, said, capsys, lie, because):
     before = deepcopy(said)
     lie(said)
     assert said != before
     assert run(tmp_path, said) == 1
-    assert capsys.readouterr().err.startswith("NOT THE SAME. ")
+    assert capsys.readouterr().err.startswith(f"NOT THE SAME. {because}")
 
 
 def test_a_checkpoint_signed_by_somebody_else_is_not_believed(tmp_path, said, capsys):
