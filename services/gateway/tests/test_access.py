@@ -28,10 +28,15 @@ SERVICERS = {
     "EnforcementService": "venue.enforcement.ladder.rpc:EnforcementServicer",
     "DocumentService": "venue.documents.rpc:DocumentServicer",
     "ObligationService": "venue.obligations.rpc:ObligationServicer",
+    "ColdChainService": "venue.coldchain.rpc:ColdChainServicer",
     "ApplicationService": "venue.register.applications.rpc:ApplicationServicer",
     "ImportService": "venue.register.imports.rpc:ImportServicer",
     "DuplicateService": "venue.register.duplicates.rpc:DuplicateServicer",
     "SpotCheckService": "venue.spotcheck.rpc:SpotCheckServicer",
+    "SummaryService": "venue.summary.rpc:SummaryServicer",
+    "OccupancyService": "venue.watch.rpc:OccupancyServicer",
+    "CodeTaskService": "venue.watch.rpc:CodeTaskServicer",
+    "ExportService": "venue.exports.rpc:ExportServicer",
     "PostService": "checkpoint.posts.rpc:PostRpc",
 }
 ALL = [pytest.param(operation, id=operation.id) for operation in OPERATIONS]

@@ -18,7 +18,9 @@ FEATURES = {
     "enforcement": "V7",
     "documents": "V8",
     "obligations": "V2",
+    "cold-chain": "V10",
     "spot-checks": "V9",
+    "figures": "X6",
     "venues": "V1", "imports": "V1", "applications": "V1", "check-ins": "V4", "checkpoints": "C1",
 }  # fmt: skip
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -11,17 +11,29 @@ from access_table import Endpoint
 from cryptography.hazmat.primitives.asymmetric import ec
 from google.protobuf.message import Message
 from lilitong.quarantine.v1 import contact_pb2, pass_pb2, register_pb2
-from lilitong.venue.v1 import duplicate_pb2, inspection_pb2, obligation_pb2, visit_pb2
+from lilitong.venue.v1 import code_task_pb2, duplicate_pb2, inspection_pb2, obligation_pb2, visit_pb2
 from passes import presentation, venue_code
 from passes.days import day_number, local_day
 
 from access_matrix.callers import PURPOSE, Callers
 from access_matrix.doors import OK, Door
-from access_matrix.samples import inspections, ladder, loop, papers, people, places, register, spot_checks
+from access_matrix.samples import (
+    cold_chain,
+    figures,
+    inspections,
+    ladder,
+    loop,
+    papers,
+    people,
+    places,
+    register,
+    spot_checks,
+)
 from access_matrix.world import HOME, World, new_id, new_key, now, point, public_key
 
 PATIENCE = timedelta(seconds=30)
 ASKED = 3
+BURST = 62
 
 
 @dataclass(slots=True)
@@ -32,8 +44,8 @@ class Phone:
     keys: dict[int, ec.EllipticCurvePrivateKey] = field(default_factory=dict)
     passes: dict[int, bytes] = field(default_factory=dict)
 
-    def shown(self, code: str = "") -> str:
-        at = now()
+    def shown(self, code: str = "", at: datetime | None = None) -> str:
+        at = at or now()
         day = day_number(local_day(at))
         context = venue_code.parse(code).to_bytes() if code else b""
         return presentation.present(self.passes[day], self.keys[day], at, context=context).to_text()
@@ -60,6 +72,7 @@ class Maker:
         world = await self._ladder(world)
         world = await self._register(world)
         world = await self._papers(world)
+        world = await self._cold_chain(world)
         world = await self._spot_checks(world)
         world = await self._person(world)
         return await self._loop(world)
@@ -192,6 +205,73 @@ class Maker:
         await self.say("venue_officer", another)
         return replace(world, letter_draft_id=another.template_id)
 
+    async def _figures(self, world: World, phone: Phone) -> World:
+        """An export, and a small shop whose poster was used more often than anybody can come in."""
+        export = figures.create_export(world, "")
+        await self.say("venue_officer", export, world.officer)
+        shop = places.register_venue(world, "")
+        shop.zones[0].capacity = 1
+        code = (await self.say("venue_officer", shop)).venue.zones[0].code
+        # A phone shows one code a second, and is believed for the last minute and the next half; all of them in one hour.
+        begun = now().timestamp() % 3600
+        await asyncio.sleep(max(BURST - begun, 0))
+        moments = [now() + timedelta(seconds=each - BURST + 10) for each in range(BURST)]
+        requests = [places.check_in(replace(world, venue_code=code), "app_backend") for _ in moments]
+        for request, at in zip(requests, moments, strict=True):
+            request.credential = phone.shown(code, at)
+        await self._until(lambda: self._admits(requests[0]))
+        await self.say("app_backend", visit_pb2.BatchCheckInRequest(requests=requests))
+        task = await self._until(lambda: self._code_task(shop.venue_id))
+        return replace(world, export_id=export.export_id, code_task_id=task)
+
+    async def _admits(self, request: visit_pb2.CheckInRequest) -> bool:
+        answer = await self.say("app_backend", request)
+        return bool(answer.outcome == visit_pb2.CHECK_IN_OUTCOME_ADMITTED)
+
+    async def _code_task(self, venue_id: str) -> str | None:
+        request = code_task_pb2.ListCodeTasksRequest(area=HOME, page_size=500)
+        for found in (await self.say("venue_officer", request)).tasks:
+            if found.venue_id == venue_id:
+                return str(found.task_id)
+        return None
+
+    async def _cold_chain(self, world: World) -> World:
+        """Premises and a venue that could become some; a lot for each act that changes one."""
+        premises, store = cold_chain.cold_store(world), cold_chain.cold_store(world)
+        for each in (premises, store):
+            await self.say("venue_officer", each)
+        world = replace(world, cold_store_id=store.venue_id, premises_id=premises.venue_id)
+        here = replace(world, cold_store_id=premises.venue_id)
+        await self.say("venue_officer", cold_chain.register_premises(here, ""))
+        lots = []
+        for _ in range(5):
+            lot = cold_chain.register_lot(world, "")
+            await self.say("venue_operator", lot, world.operator)
+            lots.append(replace(world, lot_id=lot.lot_id, releasing_lot_id=lot.lot_id))
+        plain, releasing, released, recalling, recalled = lots
+        for lot in (releasing, released):
+            sample = cold_chain.record_sample(lot, "")
+            await self.say("inspector", sample)
+            await self.say("laboratory", cold_chain.enter_result(replace(lot, lot_sample_id=sample.sample_id), ""))
+            await self.say("venue_operator", cold_chain.disinfect(lot, ""), world.operator)
+        await self.say("venue_officer", cold_chain.release(released, ""))
+        pending = cold_chain.record_sample(plain, "")
+        await self.say("inspector", pending)
+        proposals = [cold_chain.propose(lot, "") for lot in (recalling, recalled)]
+        for proposal in proposals:
+            await self.say("inspector", proposal)
+        decision = cold_chain.decide(replace(world, recall_proposal_id=proposals[1].proposal_id), "")
+        await self.say("enforcement_lead", decision)
+        return replace(
+            world,
+            lot_id=plain.lot_id,
+            lot_sample_id=pending.sample_id,
+            releasing_lot_id=releasing.lot_id,
+            released_lot_id=released.lot_id,
+            recall_proposal_id=proposals[0].proposal_id,
+            recall_id=decision.decision_id,
+        )
+
     async def _failed(self, world: World) -> str:
         """A venue of its own that failed its inspection; the measure's id."""
         venue = places.register_venue(world, "")
@@ -242,7 +322,8 @@ class Maker:
         )
         card = people.issue_card(world, "")
         await self.say("registrar", card)
-        return replace(world, card_id=card.card_id, visit_id=await self._visit(world, phone))
+        world = replace(world, card_id=card.card_id, visit_id=await self._visit(world, phone))
+        return await self._figures(world, phone)
 
     async def _household(self, size: int) -> register_pb2.RegisterHouseholdRequest:
         home = people.register_household(World(), "registrar")

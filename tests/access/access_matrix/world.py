@@ -75,6 +75,9 @@ class World:
     policy_id: str = field(default_factory=new_id)
     venue_id: str = field(default_factory=new_id)
     operator: str = "operator-of-nothing"
+    officer: str = "officer-of-nothing"
+    export_id: str = field(default_factory=new_id)
+    code_task_id: str = field(default_factory=new_id)
     zone: int = 1
     replacing_zone: int = 2
     revoking_zone: int = 3
@@ -108,6 +111,14 @@ class World:
     draw_id: str = field(default_factory=new_id)
     drawing_id: str = field(default_factory=new_id)
     spot_inspection_id: str = field(default_factory=new_id)
+    cold_store_id: str = field(default_factory=new_id)
+    premises_id: str = field(default_factory=new_id)
+    lot_id: str = field(default_factory=new_id)
+    lot_sample_id: str = field(default_factory=new_id)
+    releasing_lot_id: str = field(default_factory=new_id)
+    released_lot_id: str = field(default_factory=new_id)
+    recall_proposal_id: str = field(default_factory=new_id)
+    recall_id: str = field(default_factory=new_id)
     post_id: str = field(default_factory=new_id)
     device_id: str = field(default_factory=new_id)
     device_key: ec.EllipticCurvePrivateKey = field(default_factory=new_key, repr=False)
@@ -116,4 +127,6 @@ class World:
 
     def subject(self, role: str) -> str:
         """The account of that role that the world knows by name; "" where anybody will do."""
-        return {"venue_operator": self.operator, "inspector": self.inspector}.get(role, "")
+        return {"venue_operator": self.operator, "inspector": self.inspector, "venue_officer": self.officer}.get(
+            role, ""
+        )
