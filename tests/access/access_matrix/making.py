@@ -15,10 +15,10 @@ from lilitong.venue.v1 import code_task_pb2, duplicate_pb2, inspection_pb2, obli
 from passes import presentation, venue_code
 from passes.days import day_number, local_day
 
+from access_matrix import supervising
 from access_matrix.callers import PURPOSE, Callers
 from access_matrix.doors import OK, Door
 from access_matrix.samples import (
-    cold_chain,
     figures,
     inspections,
     ladder,
@@ -27,7 +27,6 @@ from access_matrix.samples import (
     people,
     places,
     register,
-    spot_checks,
 )
 from access_matrix.world import HOME, World, new_id, new_key, now, point, public_key
 
@@ -72,10 +71,12 @@ class Maker:
         world = await self._ladder(world)
         world = await self._register(world)
         world = await self._papers(world)
-        world = await self._cold_chain(world)
-        world = await self._spot_checks(world)
+        world = await supervising.lots(self, world)
+        world = await supervising.draws(self, world)
         world = await self._person(world)
-        return await self._loop(world)
+        world = await self._loop(world)
+        await self._until(lambda: supervising.over(self, world))
+        return world
 
     async def _policy(self) -> None:
         draft = loop.draft_policy(World(), "policy_editor")
@@ -235,43 +236,6 @@ class Maker:
                 return str(found.task_id)
         return None
 
-    async def _cold_chain(self, world: World) -> World:
-        """Premises and a venue that could become some; a lot for each act that changes one."""
-        premises, store = cold_chain.cold_store(world), cold_chain.cold_store(world)
-        for each in (premises, store):
-            await self.say("venue_officer", each)
-        world = replace(world, cold_store_id=store.venue_id, premises_id=premises.venue_id)
-        here = replace(world, cold_store_id=premises.venue_id)
-        await self.say("venue_officer", cold_chain.register_premises(here, ""))
-        lots = []
-        for _ in range(5):
-            lot = cold_chain.register_lot(world, "")
-            await self.say("venue_operator", lot, world.operator)
-            lots.append(replace(world, lot_id=lot.lot_id, releasing_lot_id=lot.lot_id))
-        plain, releasing, released, recalling, recalled = lots
-        for lot in (releasing, released):
-            sample = cold_chain.record_sample(lot, "")
-            await self.say("inspector", sample)
-            await self.say("laboratory", cold_chain.enter_result(replace(lot, lot_sample_id=sample.sample_id), ""))
-            await self.say("venue_operator", cold_chain.disinfect(lot, ""), world.operator)
-        await self.say("venue_officer", cold_chain.release(released, ""))
-        pending = cold_chain.record_sample(plain, "")
-        await self.say("inspector", pending)
-        proposals = [cold_chain.propose(lot, "") for lot in (recalling, recalled)]
-        for proposal in proposals:
-            await self.say("inspector", proposal)
-        decision = cold_chain.decide(replace(world, recall_proposal_id=proposals[1].proposal_id), "")
-        await self.say("enforcement_lead", decision)
-        return replace(
-            world,
-            lot_id=plain.lot_id,
-            lot_sample_id=pending.sample_id,
-            releasing_lot_id=releasing.lot_id,
-            released_lot_id=released.lot_id,
-            recall_proposal_id=proposals[0].proposal_id,
-            recall_id=decision.decision_id,
-        )
-
     async def _failed(self, world: World) -> str:
         """A venue of its own that failed its inspection; the measure's id."""
         venue = places.register_venue(world, "")
@@ -287,27 +251,6 @@ class Maker:
         seen = inspections.record(replace(world, venue_id=self._inspected[measure_id]), "inspector")
         seen.reinspects = measure_id
         await self.say("inspector", seen, world.inspector)
-
-    async def _spot_checks(self, world: World) -> World:
-        """A draw in which the world's inspector goes to the world's venue, and a commitment that waits to be opened."""
-        team, growing = (spot_checks.team(world, "") for _ in range(2))
-        for each in (team, growing):
-            await self.say("enforcement_lead", each)
-        world = replace(world, team_id=team.team_id, growing_team_id=growing.team_id)
-        for account in (world.inspector, spot_checks.beside(world)):
-            member = spot_checks.assign(world, "")
-            member.account, member.team_id = account, team.team_id
-            await self.say("enforcement_lead", member)
-        drawn, waiting = (spot_checks.commit(world, "") for _ in range(2))
-        for each in (drawn, waiting):
-            await self.say("venue_officer", each)
-        await self.say("enforcement_lead", spot_checks.draw(replace(world, drawing_id=drawn.draw_id), ""))
-        world = replace(world, draw_id=drawn.draw_id, drawing_id=waiting.draw_id)
-        await self.say("inspector", spot_checks.begin(world, ""), world.inspector)
-        seen = inspections.record(world, "inspector")
-        seen.second_inspector = spot_checks.beside(world)
-        await self.say("inspector", seen, world.inspector)
-        return replace(world, spot_inspection_id=seen.inspection_id)
 
     async def _person(self, world: World) -> World:
         home = await self._household(1)

@@ -110,6 +110,7 @@ class World:
     growing_team_id: str = field(default_factory=new_id)
     draw_id: str = field(default_factory=new_id)
     drawing_id: str = field(default_factory=new_id)
+    ended_draw_id: str = field(default_factory=new_id)
     spot_inspection_id: str = field(default_factory=new_id)
     cold_store_id: str = field(default_factory=new_id)
     premises_id: str = field(default_factory=new_id)

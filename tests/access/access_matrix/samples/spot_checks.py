@@ -104,4 +104,4 @@ def coverage(world: World, role: str) -> spot_check_pb2.GetSpotCheckCoverageRequ
 
 @sample
 def record(world: World, role: str) -> spot_check_pb2.GetSpotCheckRecordRequest:
-    return spot_check_pb2.GetSpotCheckRecordRequest(draw_id=world.draw_id)
+    return spot_check_pb2.GetSpotCheckRecordRequest(draw_id=world.ended_draw_id)

@@ -1,6 +1,5 @@
 """What is in the stores, against what was answered as done."""
 
-import asyncio
 import json
 import os
 from collections import defaultdict
@@ -34,19 +33,6 @@ async def connected(stack: Stack) -> AsyncIterator[asyncpg.Connection]:
         await connection.close()
 
 
-async def published(connection: asyncpg.Connection) -> None:
-    """Returns when what is to be published within a minute is: the sweep writes it when nobody calls."""
-    for _ in range(120):
-        if not await connection.fetchval(
-            "SELECT count(*) FROM venue.spot_checks c JOIN venue.spot_check_draws USING (draw_id)"
-            " WHERE c.ends_at < now() + interval '1 minute'"
-            " AND NOT EXISTS (SELECT FROM venue.spot_check_publications p WHERE p.draw_id = c.draw_id)"
-        ):
-            return
-        await asyncio.sleep(0.5)
-    raise AssertionError("a spot check that is over is never published")
-
-
 async def at_rest(connection: asyncpg.Connection) -> dict[str, str]:
     """Table → digest of its contents, once nothing has moved for a second."""
     return dict(await tables.at_rest(connection))
@@ -69,7 +55,7 @@ class Acknowledged:
         self.ids: Ids = defaultdict(set)
 
     def take(self, call: Call, answer: Answer) -> None:
-        if call.draft.about not in MADE or answer.status not in {200, 201, 207}:
+        if call.draft.about not in MADE or answer.status not in {200, 201, 202, 207}:
             return
         made = MADE[call.draft.about]
         if answer.status != 207:

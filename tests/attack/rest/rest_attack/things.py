@@ -4,8 +4,8 @@ import asyncio
 import itertools
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import fields, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import fields
+from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
@@ -14,8 +14,7 @@ import grpc
 from access_matrix.callers import Callers
 from access_matrix.doors import Rpcs
 from access_matrix.making import Maker
-from access_matrix.samples import spot_checks
-from access_matrix.world import World, now
+from access_matrix.world import World
 from devstack import scene
 from devstack.district import District
 from devstack.phone import Phone
@@ -24,7 +23,7 @@ from passes import venue_code
 from passes.errors import PassError
 
 WORLDS, PHONES, FAMILIES, SUSPECTS = 2, 24, 8, 6
-_KEPT, SOON = 400, timedelta(seconds=10)
+_KEPT = 400
 # Names under which answers tell of things that requests name; others would be taken for something that they are not.
 TOLD = frozenset({
     "household_id", "resident_id", "card_id", "policy_id", "case_id", "lab_result_id", "task_id", "restriction_id",
@@ -41,6 +40,7 @@ _OF_A_WORLD = {
     "revoking_zone": "zone", "screen_zone": "zone", "revoking_device_id": "device_id", "ladder_policy_id": "policy_id",
     "rectifying_id": "measure_id", "suspended_id": "measure_id", "growing_id": "venue_id", "letter_draft_id": "template_id",
     "growing_team_id": "team_id", "lot_sample_id": "sample_id", "released_lot_id": "lot_id", "recall_id": "decision_id",
+    "ended_draw_id": "draw_id",
 }  # fmt: skip
 
 
@@ -64,9 +64,7 @@ class Things:
         try:
             maker = Maker(Rpcs(channels), Callers(stack.minter), catalog.endpoints)
             for _ in range(WORLDS):
-                world = await maker.world()
-                things._take_world(world)
-                things._belong("GET /v1/spot-checks/{draw_id}/record", draw_id=await _published(maker, world))
+                things._take_world(await maker.world())
         finally:
             await asyncio.gather(*(channel.close() for channel in channels.values()))
         district = District(stack)
@@ -144,12 +142,3 @@ class Things:
             return phone.show(datetime.fromtimestamp(second, UTC), context=context)
         except KeyError:  # the day before, around midnight
             return phone.show(datetime.now(UTC), context=context)
-
-
-async def _published(maker: Maker, world: World) -> str:
-    """A spot check that is over before anybody reads what is published of it."""
-    check = spot_checks.commit(world, "")
-    check.ends_at.FromDatetime(now() + SOON)
-    await maker.say("venue_officer", check)
-    await maker.say("enforcement_lead", spot_checks.draw(replace(world, drawing_id=check.draw_id), ""))
-    return check.draw_id
