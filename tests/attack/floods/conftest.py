@@ -39,7 +39,10 @@ class Honest:
 
 
 class Ordinary:
-    """A scanner, an officer and an app backend, each calling all the time on connections of their own, old and new."""
+    """A scanner, an officer and an app backend, each calling all the time on connections of their own, old and new.
+
+    A call waits for its connection within its deadline: what is promised is an answer in time, not one at the first try.
+    """
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
@@ -64,12 +67,14 @@ class Ordinary:
 
     async def scan(self, channel: grpc.aio.Channel) -> None:
         request = scan_pb2.ScanRequest(scan_id=secrets.token_bytes(8))
-        await scan_pb2_grpc.ScanServiceStub(channel).Scan(request, timeout=SECONDS, metadata=self.authorization())
+        stub = scan_pb2_grpc.ScanServiceStub(channel)
+        await stub.Scan(request, timeout=SECONDS, wait_for_ready=True, metadata=self.authorization())
 
     async def list_venues(self, channel: grpc.aio.Channel) -> None:
         token = (("authorization", f"Bearer {self.stack.token('venue_officer')}"),)
         request = venue_pb2.ListVenuesRequest(area=HOME, page_size=5)
-        await venue_pb2_grpc.VenueServiceStub(channel).ListVenues(request, timeout=SECONDS, metadata=token)
+        stub = venue_pb2_grpc.VenueServiceStub(channel)
+        await stub.ListVenues(request, timeout=SECONDS, wait_for_ready=True, metadata=token)
 
     async def ask_gateway(self, client: httpx.AsyncClient) -> None:
         token = {"authorization": f"Bearer {self.stack.token('venue_officer')}"}

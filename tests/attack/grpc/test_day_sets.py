@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 from access_matrix.callers import bearer
 from access_matrix.world import now
-from attack_tools.showings import Hand
+from attack_tools.hand import Hand
 from attack_tools.stage import family
 from chassis.events import Event
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey

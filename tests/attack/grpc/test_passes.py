@@ -5,7 +5,8 @@ import secrets
 import pytest
 import pytest_asyncio
 from access_matrix.callers import bearer
-from attack_tools.showings import SEED, SHOWINGS, Hand, as_text, malleated
+from attack_tools.hand import Hand
+from attack_tools.showings import SEED, SHOWINGS, as_text, malleated
 from attack_tools.stage import quoted
 from lilitong.checkpoint.v1 import scan_pb2
 from lilitong.venue.v1 import visit_pb2

@@ -1,6 +1,7 @@
 """Searches: answers in parts, concurrency with writers, drills, repeats, and what events they refuse."""
 
 import asyncio
+import json
 import os
 import random
 from dataclasses import replace
@@ -14,7 +15,8 @@ from lilitong.quarantine.v1.events_pb2 import SearchOpened
 from passes.days import DAY_SECONDS, day_number
 from venue.searches import store
 from venue.searches.events import OPENED, opened_handler
-from venue.searches.model import Search
+from venue.searches.model import Search, probes
+from venue.searches.search import interval_of
 from venue.visits.model import Visit, instant_of
 from venue.visits.recording import Fate
 
@@ -245,6 +247,29 @@ async def test_an_event_that_breaks_its_contract_is_poison(house, given):
     assert await house.found() == []
 
 
+async def read_by(house, asked):
+    """Index rows that the search reads for these probes, and rows that it has to look up in the table."""
+    touched, heap = 0, 0
+    async with house.pool.acquire() as connection:
+        for overstay in (False, True):
+            plan = await connection.fetchval(
+                "EXPLAIN (ANALYZE, FORMAT JSON, TIMING OFF) " + store.seen_statement(overstay=overstay, drill=False),
+                *store.probe_columns([probe for probe in asked if probe.overstay is overstay]),
+            )
+            for node in walk(json.loads(plan)[0]["Plan"]):
+                if node["Node Type"] == "Seq Scan":
+                    assert node["Actual Loops"] == 0
+                assert node["Node Type"] not in {"Index Scan", "Bitmap Index Scan"}
+                if "Index" in node["Node Type"]:
+                    touched += node["Actual Loops"] * (
+                        node["Actual Rows"]
+                        + node.get("Rows Removed by Filter", 0)
+                        + node.get("Rows Removed by Index Recheck", 0)
+                    )
+                    heap += node.get("Heap Fetches", 0)
+    return touched, heap
+
+
 async def test_a_search_touches_at_most_two_index_rows_per_contact(house):
     """Product P5 in small: three days of a busy shop, 60,000 visits, default dwell, one in twenty overstayed."""
     zone = (await house.register(category=3)).zones[0].zone
@@ -258,44 +283,27 @@ async def test_a_search_touches_at_most_two_index_rows_per_contact(house):
         """,
         zone,
     )
-    for day in ("20220310", "20220309", "20220308"):
-        await house.owner.execute(f"VACUUM ANALYZE visits_{day}")
     mine = visit(zone, INDEX, 43_200)
     assert await house.recorder.record((mine,)) is Fate.STORED
-    from venue.searches.model import probes
-    from venue.searches.search import interval_of
-
     wanted = search()
-    interval = interval_of(wanted, mine)
     async with house.pool.acquire() as connection:
         place = (await store.places(connection, [zone]))[zone]
-        touched, heap = 0, 0
-        for overstay in (False, True):
-            asked = [probe for probe in probes(0, TODAY, interval, place) if probe.overstay is overstay]
-            plan = await connection.fetchval(
-                "EXPLAIN (ANALYZE, FORMAT JSON, TIMING OFF) " + store.seen_statement(overstay=overstay, drill=False),
-                *store.probe_columns(asked),
-            )
-            import json
-
-            for node in walk(json.loads(plan)[0]["Plan"]):
-                if node["Node Type"] == "Seq Scan":
-                    assert node["Actual Loops"] == 0
-                # Not even of the rows that were vacuumed is anything read but the index; the stay itself came afterwards.
-                assert node["Node Type"] not in {"Index Scan", "Bitmap Index Scan"}
-                if "Index" in node["Node Type"]:
-                    touched += node["Actual Loops"] * (
-                        node["Actual Rows"]
-                        + node.get("Rows Removed by Filter", 0)
-                        + node.get("Rows Removed by Index Recheck", 0)
-                    )
-                    heap += node.get("Heap Fetches", 0)
+    asked = probes(0, TODAY, interval_of(wanted, mine), place)
+    # Once all pages are marked nothing but the index is read. Whoever has a snapshot in that moment, the server's own
+    # maintenance included, keeps some from being marked.
+    for _ in range(40):
+        for day in ("20220310", "20220309", "20220308"):
+            await house.owner.execute(f"VACUUM (ANALYZE, DISABLE_PAGE_SKIPPING) visits_{day}")
+        touched, heap = await read_by(house, asked)
+        if heap == 0:
+            break
+        await asyncio.sleep(0.25)
     await open_search(house, wanted)
     contacts = len(tags(await house.found()))
     print(f"{touched} index rows for {contacts} contacts: {touched / contacts:.2f} a contact, {heap} heap fetches")
     assert contacts > 900
     assert touched <= 2 * contacts
-    assert heap <= 1
+    assert heap == 0
 
 
 def walk(node):
