@@ -20,7 +20,7 @@ pytestmark = [
 ]
 
 
-def refused_callers(callers, endpoint):
+def refused_callers(callers, endpoint, world):
     """Who must not: nobody, the wrong role with every area, the right role elsewhere."""
     others = [role for role in access_table.ROLES if role not in endpoint.rule.roles]
     yield {}
@@ -28,7 +28,7 @@ def refused_callers(callers, endpoint):
     yield callers.workload("gateway") | PURPOSE
     if endpoint.rule.area is not NOWHERE:
         for role in sorted(endpoint.rule.roles):
-            yield callers.person(role, ["141102003", "110101"]) | PURPOSE
+            yield callers.person(role, ["141102003", "110101"], subject=world.subject(role)) | PURPOSE
 
 
 def right_caller(callers, endpoint, world):
@@ -37,7 +37,7 @@ def right_caller(callers, endpoint, world):
     if not endpoint.rule.roles:
         return callers.workload(min(endpoint.rule.workloads))
     role = min(endpoint.rule.roles)
-    return callers.person(role, [HOME], subject=world.operator if role == "venue_operator" else "") | PURPOSE
+    return callers.person(role, [HOME], subject=world.subject(role)) | PURPOSE
 
 
 @pytest.mark.parametrize("name", ["grpc", "rest"])
@@ -51,7 +51,8 @@ async def test_a_refused_call_leaves_nothing_behind(name, catalog, stack, doors,
         before = await at_rest(connection)
         for one in endpoints:
             refused = [
-                await doors[name].call(one, requests[one.path], headers) for headers in refused_callers(callers, one)
+                await doors[name].call(one, requests[one.path], headers)
+                for headers in refused_callers(callers, one, world)
             ]
             hidden = {"not_found"} if one.path.endswith(LOOK_UPS) else set()
             assert {answer.kind for answer in refused} <= {"denied", "unauthenticated"} | hidden, one.path

@@ -48,8 +48,8 @@ def _probe(call, doors, callers, world):
 
 
 def person(callers, world, role, areas=("141102",)):
-    """Somebody new; but venues are run by accounts that they name."""
-    return callers.person(role, areas, subject=world.operator if role == "venue_operator" else "")
+    """Somebody new; but venues are run by accounts that they name, and inspections made by accounts that they name."""
+    return callers.person(role, areas, subject=world.subject(role))
 
 
 async def answers(probes: Iterable):
@@ -145,5 +145,11 @@ async def test_an_operator_has_only_its_own_venues(call, doors, callers, world):
     elif endpoint.path.endswith("ListVenues"):
         venues = answer.reply["venues"] if name == "rest" else answer.reply.venues
         assert not venues
+    elif endpoint.path.endswith("ListApplications"):
+        # Its own, made by another of these tests; never the world's two, which lie in the same area.
+        found = answer.reply["applications"] if name == "rest" else answer.reply.applications
+        assert {one["applicant"] if name == "rest" else one.applicant for one in found} <= {"operator-of-another"}
+    elif endpoint.path.endswith("SubmitApplication"):
+        assert answer.kind == OK  # anybody who runs a venue may apply for one, and it is theirs then
     else:
         assert endpoint.path in access_table.NO_AREA

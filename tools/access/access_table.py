@@ -38,6 +38,7 @@ ROLES: Final = (
     "venue_officer",
     "venue_operator",
     "inspector",
+    "enforcement_lead",
     "checkpoint_lead",
     "auditor",
 )
@@ -49,6 +50,8 @@ NO_AREA: Final[Mapping[str, str]] = {
     "/lilitong.venue.v1.VisitService/CheckIn": _PRESENTED,
     "/lilitong.venue.v1.VisitService/BatchCheckIn": _PRESENTED,
     "/lilitong.venue.v1.VisitService/CheckOut": "Whoever holds the random visit id of a check-in is who checked in.",
+    "/lilitong.venue.v1.InspectionService/GetChecklist": "A checklist is the same everywhere, and says nothing about anybody.",
+    "/lilitong.venue.v1.SpotCheckService/GetSpotCheckRecord": "What is published is for everybody; before that it is for nobody.",
     "/lilitong.checkpoint.v1.ScanService/Scan": _DEVICE,
     "/lilitong.checkpoint.v1.ScanService/RecordScans": _DEVICE,
     "/lilitong.checkpoint.v1.ScanService/Sync": "The list is the whole district's, and the same for every scanner.",
@@ -61,12 +64,15 @@ NO_AREA: Final[Mapping[str, str]] = {
 }
 """Why a call has no area. A rule with NOWHERE and no reason here is a fault."""
 
+_VERIFIED = "Whoever stands before a door checks what hangs there; the answer names nobody."
 OPEN: Final[Mapping[str, str]] = {
     "/grpc.health.v1.Health": "Probes carry no credentials; the answer is one word.",
     "/grpc.reflection.v1alpha.ServerReflection": "Contracts are public.",
     "GET /healthz": "Probes carry no credentials; the answer is one word.",
     "GET /readyz": "Probes carry no credentials; the answer names the parts that do not work.",
     "GET /openapi.json": "Contracts are public.",
+    "/lilitong.venue.v1.DocumentService/VerifyDocument": _VERIFIED,
+    "GET /v1/document-verifications/{verification_id}": _VERIFIED,
 }
 """What anybody may call, beside the RPCs and routes with rules."""
 
@@ -107,6 +113,7 @@ def collect() -> Catalog:
     faults: list[str] = []
     routes = _routes(faults)
     endpoints: dict[str, Endpoint] = {}
+    open_to_all: set[str] = set()
     for contract, base, served_by in _contracts():
         if len(served_by) != 1:
             names = ", ".join(sorted(one.__qualname__ for one in served_by)) or "nothing"
@@ -119,8 +126,11 @@ def collect() -> Catalog:
                 faults.append(f"{path} is in the contract but nothing implements it.")
             elif (rule := rule_of(function)) is None:
                 faults.append(f"{path} has no access rule: put @allow(…) on it.")
+            elif rule.anonymous:
+                open_to_all.add(path)
             else:
                 endpoints[path] = Endpoint(path, rule, method, routes.pop(path, None))
+    faults += [f"{path} is open to anybody and OPEN does not say why." for path in open_to_all if path not in OPEN]
     faults += [f"{one.verb} {one.path} leads to {path}, which has no rule." for path, one in routes.items()]
     faults += [fault for one in endpoints.values() for fault in _rule_faults(one)]
     faults += [

@@ -19,9 +19,10 @@ START, END = "<!-- bench:start -->", "<!-- bench:end -->"
 _MET = {True: "yes", False: "NO", None: ""}
 
 
-def order(measured: Measured) -> int:
-    """P2 before P10."""
-    return int(measured.id[1:])
+def order(measured: Measured) -> tuple[bool, int, str]:
+    """P2 before P10, and what has no number last."""
+    number = measured.id[1:]
+    return (False, int(number), "") if number.isdigit() else (True, 0, measured.id)
 
 
 def print_table(rows: Sequence[Measured], settings: Mapping[str, str]) -> None:

@@ -7,10 +7,13 @@ import pytest
 from chassis.rpc.validation import validate
 from gateway import codec
 from gateway.documentation.document import document, request_example, text
-from gateway.operations import KEY_FIELD
+from gateway.documentation.schemas import Schemas
+from gateway.operations import KEY_FIELD, rules_of
 from gateway.routes import OPERATIONS
+from gateway.verification import PATH as VERIFICATION
 from gateway.visits import VISIT_KEY
 from jsonschema import Draft202012Validator
+from lilitong.venue.v1 import inspection_pb2
 from openapi_spec_validator import validate as validate_document
 
 COMMITTED = Path(__file__).resolve().parents[3] / "docs/api/openapi.json"
@@ -33,16 +36,16 @@ def test_the_document_is_valid_openapi_3_1(described):
 
 
 def test_every_operation_is_named_explained_and_guarded(described):
-    ids = []
+    ids, guarded = [], {each.path for each in OPERATIONS}
     for path, item in described["paths"].items():
         for operation in item.values():
             ids.append(operation["operationId"])
             assert operation["summary"], path
             assert operation["description"], path
             assert any(status.startswith("4") for status in operation["responses"]), path
-            assert operation["security"] == ([{"token": []}] if path.startswith("/v1/") else []), path
+            assert operation["security"] == ([{"token": []}] if path in guarded else []), path
     assert len(ids) == len(set(ids))
-    assert {path for path in described["paths"] if path.startswith("/v1/")} == {each.path for each in OPERATIONS}
+    assert {path for path in described["paths"] if path.startswith("/v1/")} == guarded | {VERIFICATION}
 
 
 def test_every_schema_that_is_referred_to_exists(described):
@@ -60,7 +63,7 @@ def resolved(described, schema):
 def test_examples_satisfy_the_schemas_beside_them(described, operation):
     found = described["paths"][operation.path][operation.verb.lower()]
     contents = [found["responses"][str(operation.status)]["content"]["application/json"]]
-    if "requestBody" in found:
+    if "requestBody" in found and not operation.upload:
         contents.append(found["requestBody"]["content"]["application/json"])
     for content in contents:
         resolved(described, content["schema"]).validate(content["example"])
@@ -91,7 +94,7 @@ def test_example_requests_satisfy_the_contract(operation):
 
 @pytest.mark.parametrize("operation", [each for each in ALL if not each.values[0].reads])
 async def test_what_the_schema_calls_required_is_required(door, described, operation):
-    if operation.batch is not None:
+    if operation.batch is not None or operation.upload:
         return
     body = described["paths"][operation.path]["post" if operation.verb == "POST" else "delete"].get("requestBody")
     required = body["content"]["application/json"]["schema"].get("required", []) if body else []
@@ -117,13 +120,31 @@ async def test_what_the_schema_calls_required_is_required(door, described, opera
     "operation", [each for each in ALL if not each.values[0].reads and each.values[0].batch is None]
 )
 async def test_what_the_schema_lets_be_null_may_be_null(door, described, operation):
-    body = described["paths"][operation.path][operation.verb.lower()].get("requestBody")
+    body = None if operation.upload else described["paths"][operation.path][operation.verb.lower()].get("requestBody")
     fields = body["content"]["application/json"]["schema"]["properties"] if body else {}
     nothing = {name: None for name, schema in fields.items() if "null" in str(schema.get("type", schema.get("anyOf")))}
     message = operation.rpc.request()
     codec.decode(request_example(operation) | nothing, message)
     for name in nothing:
         assert not getattr(message, name) or not message.HasField(name)
+
+
+@pytest.mark.parametrize("operation", [each for each in ALL if each.values[0].raw])
+def test_a_file_is_described_by_the_types_that_it_has_there(described, operation):
+    content = described["paths"][operation.path]["get"]["responses"]["200"]["content"]
+    assert set(content) == {"application/json", *operation.raw}
+    tables, sheets = {"text/csv"}, {"application/pdf", "image/svg+xml", "image/png"}
+    assert sheets <= set(content) if operation.path.endswith("/sheet") else tables <= set(content)
+
+
+def test_what_the_contract_lets_be_empty_the_schema_does_too():
+    fields = inspection_pb2.RecordInspectionRequest.DESCRIPTOR.fields_by_name
+    schema = Schemas().value(fields["reinspects"], rules_of(fields["reinspects"]), given=True)
+    formats = Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
+    assert formats.is_valid("")
+    assert formats.is_valid("6f9619ff-8b86-4d01-b42d-00cf4fc964ff")
+    assert not formats.is_valid("6f9619ff")
+    assert not formats.is_valid(" ")
 
 
 async def test_the_gateway_serves_its_description(door, described):

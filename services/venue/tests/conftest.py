@@ -276,7 +276,11 @@ async def house(database, clock, tmp_path, people, log) -> AsyncIterator[House]:
         ),
         state=state,
     )
-    await made.clear("code_requests", "zones", "venues")
+    await made.clear()
+    # And all that refers to a venue or a policy, whichever room it belongs to.
+    await owner.execute(
+        "TRUNCATE imports, applications, venues, ladder_policies, requests, document_counters, stored_photos CASCADE"
+    )
     yield made
     await recorder.drain()
     await owner.close()

@@ -12,6 +12,7 @@ from access_table import Endpoint
 from chassis.errors import DomainError, Kind
 from chassis.rpc.status import from_proto, from_rpc_error
 from gateway import codec
+from gateway.operations import Operation
 from google.protobuf.message import Message
 
 from access_matrix.callers import Headers
@@ -96,6 +97,24 @@ _STATUS = {
 }
 
 
+def written(operation: Operation, request: Message) -> dict[str, Any]:
+    """The request's fields as the route takes them in its body or query."""
+    fields = codec.encode(request)
+    body = {name: value for name, value in fields.items() if name not in operation.hidden and name != "visit_key"}
+    if operation.batch is not None and operation.batch.item_key != "request_id":
+        for item in body["requests"]:
+            item.pop("visit_key")
+            item[operation.batch.item_key] = str(uuid4())
+    for choice in request.DESCRIPTOR.oneofs:
+        for field in choice.fields:
+            if field.name != request.WhichOneof(choice.name):
+                body.pop(field.name, None)
+    if operation.reads:
+        texts = {name: str(value).lower() if isinstance(value, bool) else value for name, value in body.items()}
+        return {name: value for name, value in texts.items() if value not in ("", "unspecified")}
+    return body
+
+
 class Rest:
     """The gateway's REST."""
 
@@ -106,23 +125,17 @@ class Rest:
         """The request as the route takes it: path and query or body, `request_id` as Idempotency-Key."""
         operation = endpoint.operation
         assert operation is not None, f"{endpoint.path} has no route"
-        fields = codec.encode(request)
+        fields, body = codec.encode(request), written(operation, request)
         path = operation.path.format_map(fields)
         key = fields.get("request_id") or str(uuid4())
-        body = {name: value for name, value in fields.items() if name not in operation.hidden and name != "visit_key"}
-        if operation.batch is not None and operation.batch.item_key != "request_id":
-            for item in body["requests"]:
-                item.pop("visit_key")
-                item[operation.batch.item_key] = str(uuid4())
-        for choice in request.DESCRIPTOR.oneofs:
-            for field in choice.fields:
-                if field.name != request.WhichOneof(choice.name):
-                    body.pop(field.name, None)
         sent = headers | ({} if operation.reads else {"idempotency-key": key})
         if operation.reads:
-            query = {name: str(value).lower() if isinstance(value, bool) else value for name, value in body.items()}
-            query = {name: value for name, value in query.items() if value not in ("", "unspecified")}
-            response = await self._client.request(operation.verb, path, params=query, headers=sent)
+            response = await self._client.request(operation.verb, path, params=body, headers=sent)
+        elif operation.upload:
+            file = headers | {"content-type": "text/csv"}
+            response = await self._client.request(
+                operation.verb, path, content=codec.unbase64(fields["data"]), headers=file
+            )
         elif operation.verb == "DELETE":
             response = await self._client.request(operation.verb, path, headers=sent)
         else:

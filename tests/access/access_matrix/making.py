@@ -3,24 +3,36 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 from access_table import Endpoint
 from cryptography.hazmat.primitives.asymmetric import ec
 from google.protobuf.message import Message
 from lilitong.quarantine.v1 import contact_pb2, pass_pb2, register_pb2
-from lilitong.venue.v1 import visit_pb2
+from lilitong.venue.v1 import code_task_pb2, duplicate_pb2, inspection_pb2, obligation_pb2, visit_pb2
 from passes import presentation, venue_code
 from passes.days import day_number, local_day
 
+from access_matrix import supervising
 from access_matrix.callers import PURPOSE, Callers
 from access_matrix.doors import OK, Door
-from access_matrix.samples import loop, people, places
-from access_matrix.world import World, new_id, new_key, now, point, public_key
+from access_matrix.samples import (
+    figures,
+    inspections,
+    ladder,
+    loop,
+    papers,
+    people,
+    places,
+    register,
+)
+from access_matrix.world import HOME, World, new_id, new_key, now, point, public_key
 
 PATIENCE = timedelta(seconds=30)
 ASKED = 3
+BURST = 62
 
 
 @dataclass(slots=True)
@@ -31,8 +43,8 @@ class Phone:
     keys: dict[int, ec.EllipticCurvePrivateKey] = field(default_factory=dict)
     passes: dict[int, bytes] = field(default_factory=dict)
 
-    def shown(self, code: str = "") -> str:
-        at = now()
+    def shown(self, code: str = "", at: datetime | None = None) -> str:
+        at = at or now()
         day = day_number(local_day(at))
         context = venue_code.parse(code).to_bytes() if code else b""
         return presentation.present(self.passes[day], self.keys[day], at, context=context).to_text()
@@ -44,6 +56,7 @@ class Maker:
     def __init__(self, door: Door, callers: Callers, endpoints: Mapping[str, Endpoint]) -> None:
         self._door, self._callers = door, callers
         self._by_request = {one.request: one for one in endpoints.values()}
+        self._inspected: dict[str, str] = {}
 
     async def say(self, role: str, request: Message, subject: str = "") -> Any:
         headers = self._callers.person(role, subject=subject) | PURPOSE
@@ -52,11 +65,18 @@ class Maker:
         return answer.reply
 
     async def world(self) -> World:
-        world = World(operator=f"operator-{new_id()}")
+        world = World(operator=f"operator-{new_id()}", inspector=f"inspector-{new_id()}")
         await self._policy()
         world = await self._places(world)
+        world = await self._ladder(world)
+        world = await self._register(world)
+        world = await self._papers(world)
+        world = await supervising.lots(self, world)
+        world = await supervising.draws(self, world)
         world = await self._person(world)
-        return await self._loop(world)
+        world = await self._loop(world)
+        await self._until(lambda: supervising.over(self, world))
+        return world
 
     async def _policy(self) -> None:
         draft = loop.draft_policy(World(), "policy_editor")
@@ -94,6 +114,144 @@ class Maker:
             policy_id=policy.policy_id,
         )
 
+    async def _ladder(self, world: World) -> World:
+        """An inspection with a photo, and a venue for each act that changes one."""
+        policy = ladder.draft_policy(world, "")
+        await self.say("enforcement_lead", policy)
+        for _ in range(2):
+            await self.say("enforcement_lead", ladder.approve_policy(World(ladder_policy_id=policy.policy_id), ""))
+        drafted = ladder.draft_policy(world, "")
+        await self.say("enforcement_lead", drafted)
+        world = replace(world, ladder_policy_id=drafted.policy_id)
+        photo, stored = (inspections.new_photo() for _ in range(2))
+        seen = inspections.record(world, "inspector")
+        seen.findings[0].photos.extend(sha256(one).digest() for one in (photo, stored))
+        await self.say("inspector", seen, world.inspector)
+        world = replace(world, inspection_id=seen.inspection_id, photo=stored, stored_photo=stored)
+        await self.say("inspector", inspections.upload(world, ""), world.inspector)
+        measures = [await self._failed(world) for _ in range(8)]
+        rectifying, suspending, suspended, extended, ready, lifting, appealing, appealed = measures
+        suspension = ladder.approve_suspension(World(suspending_id=suspended), "")
+        await self.say("enforcement_lead", suspension)
+        await self.say("enforcement_lead", ladder.approve_suspension(World(suspending_id=extended), ""))
+        extension = ladder.propose_extension(World(suspended_id=extended), "")
+        await self.say("enforcement_lead", extension)
+        for one in (ready, lifting):
+            await self.say("venue_officer", ladder.rectify(World(rectifying_id=one), ""))
+            await self._looked_again(world, one)
+        lift = ladder.propose_lift(World(lift_ready_id=lifting), "")
+        await self.say("enforcement_lead", lift)
+        appeal = ladder.appeal(World(appealing_id=appealed), "")
+        await self.say("venue_operator", appeal, world.operator)
+        return replace(
+            world,
+            photo=photo,
+            rectifying_id=rectifying,
+            suspending_id=suspending,
+            suspended_id=suspended,
+            suspension_id=suspension.suspension_id,
+            extension_id=extension.extension_id,
+            lift_ready_id=ready,
+            lift_id=lift.lift_id,
+            appealing_id=appealing,
+            appeal_id=appeal.appeal_id,
+        )
+
+    async def _register(self, world: World) -> World:
+        """A venue that grows and one that closes, two applications, an import without its file, two that look like one."""
+        growing, closing = [
+            (await self.say("venue_officer", places.register_venue(world, ""))).venue.venue_id for _ in range(2)
+        ]
+        applications = [register.submit(world, "") for _ in range(2)]
+        for each in applications:
+            await self.say("venue_operator", each, world.operator)
+        job = register.create_import(world, "")
+        await self.say("venue_officer", job)
+        name, pair = f"店{new_id()}", [places.register_venue(world, "") for _ in range(2)]
+        for venue in pair:
+            venue.name = venue.address = name
+            # One licence puts them before all others that look alike.
+            venue.particulars.licence = "91141102MA0K99999X"
+            await self.say("venue_officer", venue)
+        ids = {venue.venue_id for venue in pair}
+        candidate = await self._until(lambda: self._candidate(ids))
+        return replace(
+            world,
+            growing_id=growing,
+            closing_id=closing,
+            approving_application_id=applications[0].application_id,
+            returning_application_id=applications[1].application_id,
+            import_id=job.import_id,
+            candidate_id=candidate,
+        )
+
+    async def _candidate(self, ids: set[str]) -> str | None:
+        request = duplicate_pb2.ListMergeCandidatesRequest(area=HOME, page_size=200)
+        for found in (await self.say("venue_officer", request)).candidates:
+            if {found.first.venue_id, found.second.venue_id} == ids:
+                return str(found.candidate_id)
+        return None
+
+    async def _papers(self, world: World) -> World:
+        """A letter that the venue was served with, and a draft of another; the rest of the area has its letters."""
+        draft = papers.draft_template(world, "")
+        await self.say("venue_officer", draft)
+        await self.say("venue_officer", papers.approve_template(World(letter_draft_id=draft.template_id), ""))
+        everybody = obligation_pb2.IssueObligationsRequest(request_id=new_id(), area=HOME, limit=500)
+        await self.say("venue_officer", everybody)
+        held = (await self.say("venue_officer", papers.list_obligations(world, ""))).obligations
+        world = replace(world, obligation_id=held[0].obligation_id)
+        await self.say("venue_officer", papers.serve(world, ""))
+        another = papers.draft_template(world, "")
+        await self.say("venue_officer", another)
+        return replace(world, letter_draft_id=another.template_id)
+
+    async def _figures(self, world: World, phone: Phone) -> World:
+        """An export, and a small shop whose poster was used more often than anybody can come in."""
+        export = figures.create_export(world, "")
+        await self.say("venue_officer", export, world.officer)
+        shop = places.register_venue(world, "")
+        shop.zones[0].capacity = 1
+        code = (await self.say("venue_officer", shop)).venue.zones[0].code
+        # A phone shows one code a second, and is believed for the last minute and the next half; all of them in one hour.
+        begun = now().timestamp() % 3600
+        await asyncio.sleep(max(BURST - begun, 0))
+        moments = [now() + timedelta(seconds=each - BURST + 10) for each in range(BURST)]
+        requests = [places.check_in(replace(world, venue_code=code), "app_backend") for _ in moments]
+        for request, at in zip(requests, moments, strict=True):
+            request.credential = phone.shown(code, at)
+        await self._until(lambda: self._admits(requests[0]))
+        await self.say("app_backend", visit_pb2.BatchCheckInRequest(requests=requests))
+        task = await self._until(lambda: self._code_task(shop.venue_id))
+        return replace(world, export_id=export.export_id, code_task_id=task)
+
+    async def _admits(self, request: visit_pb2.CheckInRequest) -> bool:
+        answer = await self.say("app_backend", request)
+        return bool(answer.outcome == visit_pb2.CHECK_IN_OUTCOME_ADMITTED)
+
+    async def _code_task(self, venue_id: str) -> str | None:
+        request = code_task_pb2.ListCodeTasksRequest(area=HOME, page_size=500)
+        for found in (await self.say("venue_officer", request)).tasks:
+            if found.venue_id == venue_id:
+                return str(found.task_id)
+        return None
+
+    async def _failed(self, world: World) -> str:
+        """A venue of its own that failed its inspection; the measure's id."""
+        venue = places.register_venue(world, "")
+        await self.say("venue_officer", venue)
+        seen = inspections.record(replace(world, venue_id=venue.venue_id), "inspector")
+        seen.findings[0].outcome = inspection_pb2.FINDING_OUTCOME_FAILED
+        answer = await self.say("inspector", seen, world.inspector)
+        assert answer.step == 1
+        self._inspected[seen.inspection_id] = venue.venue_id
+        return seen.inspection_id
+
+    async def _looked_again(self, world: World, measure_id: str) -> None:
+        seen = inspections.record(replace(world, venue_id=self._inspected[measure_id]), "inspector")
+        seen.reinspects = measure_id
+        await self.say("inspector", seen, world.inspector)
+
     async def _person(self, world: World) -> World:
         home = await self._household(1)
         phone = await self._phone(home.residents[0].resident_id)
@@ -107,7 +265,8 @@ class Maker:
         )
         card = people.issue_card(world, "")
         await self.say("registrar", card)
-        return replace(world, card_id=card.card_id, visit_id=await self._visit(world, phone))
+        world = replace(world, card_id=card.card_id, visit_id=await self._visit(world, phone))
+        return await self._figures(world, phone)
 
     async def _household(self, size: int) -> register_pb2.RegisterHouseholdRequest:
         home = people.register_household(World(), "registrar")

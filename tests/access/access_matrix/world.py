@@ -51,7 +51,7 @@ class World:
     """Ids of things, each in the state in which its one call succeeds. Unless they are given, they exist nowhere.
 
     `resident_id` and what follows up to `task_id` are people of HOME or lead to them; the `…ing` cases, restrictions,
-    zones and devices are for the call that changes them. `shown`: a fresh presentation of the resident's phone,
+    zones, devices and measures are for the call that changes them. `shown`: a fresh presentation of the resident's phone,
     for the given venue code or, without one, for a person who scans.
     """
 
@@ -75,14 +75,59 @@ class World:
     policy_id: str = field(default_factory=new_id)
     venue_id: str = field(default_factory=new_id)
     operator: str = "operator-of-nothing"
+    officer: str = "officer-of-nothing"
+    export_id: str = field(default_factory=new_id)
+    code_task_id: str = field(default_factory=new_id)
     zone: int = 1
     replacing_zone: int = 2
     revoking_zone: int = 3
     screen_zone: int = 4
     venue_code: str = "LLV1:NOTHING"
     visit_id: str = "0123456789abcdef"
+    inspector: str = "inspector-of-nothing"
+    inspection_id: str = field(default_factory=new_id)
+    photo: bytes = b"\x89PNG\r\n\x1a\nnothing"
+    stored_photo: bytes = b"\x89PNG\r\n\x1a\nnothing"
+    ladder_policy_id: str = field(default_factory=new_id)
+    rectifying_id: str = field(default_factory=new_id)
+    suspending_id: str = field(default_factory=new_id)
+    suspended_id: str = field(default_factory=new_id)
+    suspension_id: str = field(default_factory=new_id)
+    extension_id: str = field(default_factory=new_id)
+    lift_ready_id: str = field(default_factory=new_id)
+    lift_id: str = field(default_factory=new_id)
+    appealing_id: str = field(default_factory=new_id)
+    appeal_id: str = field(default_factory=new_id)
+    growing_id: str = field(default_factory=new_id)
+    closing_id: str = field(default_factory=new_id)
+    approving_application_id: str = field(default_factory=new_id)
+    returning_application_id: str = field(default_factory=new_id)
+    import_id: str = field(default_factory=new_id)
+    candidate_id: str = field(default_factory=new_id)
+    letter_draft_id: str = field(default_factory=new_id)
+    obligation_id: str = field(default_factory=new_id)
+    team_id: str = field(default_factory=new_id)
+    growing_team_id: str = field(default_factory=new_id)
+    draw_id: str = field(default_factory=new_id)
+    drawing_id: str = field(default_factory=new_id)
+    ended_draw_id: str = field(default_factory=new_id)
+    spot_inspection_id: str = field(default_factory=new_id)
+    cold_store_id: str = field(default_factory=new_id)
+    premises_id: str = field(default_factory=new_id)
+    lot_id: str = field(default_factory=new_id)
+    lot_sample_id: str = field(default_factory=new_id)
+    releasing_lot_id: str = field(default_factory=new_id)
+    released_lot_id: str = field(default_factory=new_id)
+    recall_proposal_id: str = field(default_factory=new_id)
+    recall_id: str = field(default_factory=new_id)
     post_id: str = field(default_factory=new_id)
     device_id: str = field(default_factory=new_id)
     device_key: ec.EllipticCurvePrivateKey = field(default_factory=new_key, repr=False)
     revoking_device_id: str = field(default_factory=new_id)
     shown: Callable[[str], str] = lambda _code: "LLT1:NOTHING"
+
+    def subject(self, role: str) -> str:
+        """The account of that role that the world knows by name; "" where anybody will do."""
+        return {"venue_operator": self.operator, "inspector": self.inspector, "venue_officer": self.officer}.get(
+            role, ""
+        )

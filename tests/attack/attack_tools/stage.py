@@ -15,6 +15,7 @@ from access_matrix.callers import PURPOSE, Callers, Headers
 from access_matrix.doors import Rpcs
 from access_matrix.making import Maker, Phone
 from access_matrix.samples import people, places
+from access_matrix.tables import RESTLESS
 from access_matrix.world import World, new_id, new_key, now, point, public_key
 from chassis.migrate import with_database
 from chassis.rpc.status import from_proto
@@ -32,6 +33,7 @@ BATCH = 8
 # What the services write by themselves, whether anybody calls or not.
 OWN_WORK = (
     "outbox%", "inbox%", "consumer%", "day_set%", "ledger%", "day_reindexed", "dead_letters%", "schema_migrations",
+    "duplicate_%", "merge_candidates", "spot_check_publications", *RESTLESS,
 )  # fmt: skip
 
 

@@ -24,11 +24,18 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from lilitong.venue.v1 import application_pb2 as lilitong_dot_venue_dot_v1_dot_application__pb2
+from lilitong.venue.v1 import document_pb2 as lilitong_dot_venue_dot_v1_dot_document__pb2
+from lilitong.venue.v1 import enforcement_pb2 as lilitong_dot_venue_dot_v1_dot_enforcement__pb2
+from lilitong.venue.v1 import import_pb2 as lilitong_dot_venue_dot_v1_dot_import__pb2
+from lilitong.venue.v1 import inspection_pb2 as lilitong_dot_venue_dot_v1_dot_inspection__pb2
+from lilitong.venue.v1 import obligation_pb2 as lilitong_dot_venue_dot_v1_dot_obligation__pb2
+from lilitong.venue.v1 import spot_check_pb2 as lilitong_dot_venue_dot_v1_dot_spot__check__pb2
 from lilitong.venue.v1 import venue_pb2 as lilitong_dot_venue_dot_v1_dot_venue__pb2
 from lilitong.venue.v1 import visit_pb2 as lilitong_dot_venue_dot_v1_dot_visit__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1elilitong/venue/v1/events.proto\x12\x11lilitong.venue.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlilitong/venue/v1/venue.proto\x1a\x1dlilitong/venue/v1/visit.proto\"\xd6\x01\n\rExposureFound\x12\x1a\n\tsearch_id\x18\x01 \x01(\x0c\x42\x07\xbaH\x04z\x02h\x10\x12\x0c\n\x04part\x18\x02 \x01(\r\x12\r\n\x05parts\x18\x03 \x01(\r\x12\x37\n\x04hits\x18\x04 \x03(\x0b\x32\x1e.lilitong.venue.v1.ExposureHitB\t\xbaH\x06\x92\x01\x03\x10\xf4\x03\x12\x38\n\x05zones\x18\x05 \x03(\x0b\x32\x1e.lilitong.venue.v1.ZoneContextB\t\xbaH\x06\x92\x01\x03\x10\xf4\x03\x12\x19\n\x08\x64rill_id\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18@\"\xba\x02\n\x0b\x45xposureHit\x12\x14\n\x03\x64\x61y\x18\x01 \x01(\rB\x07\xbaH\x04*\x02 \x00\x12\x14\n\x03tag\x18\x02 \x01(\x0c\x42\x07\xbaH\x04z\x02h\x10\x12\x15\n\x04zone\x18\x03 \x01(\rB\x07\xbaH\x04*\x02 \x00\x12\x39\n\roverlap_start\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12\x37\n\x0boverlap_end\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12/\n\x05grade\x18\x06 \x01(\x0e\x32 .lilitong.venue.v1.PresenceGrade\x12\x35\n\x0bindex_grade\x18\x07 \x01(\x0e\x32 .lilitong.venue.v1.PresenceGrade\x12\x0c\n\x04late\x18\x08 \x01(\x08\"\x8c\x01\n\x0bZoneContext\x12\x15\n\x04zone\x18\x01 \x01(\rB\x07\xbaH\x04*\x02 \x00\x12\x12\n\nvenue_name\x18\x02 \x01(\t\x12\x32\n\x08\x63\x61tegory\x18\x03 \x01(\x0e\x32 .lilitong.venue.v1.VenueCategory\x12\x0c\n\x04\x61rea\x18\x04 \x01(\t\x12\x10\n\x08visitors\x18\x05 \x01(\r\"B\n\x0fVenueRegistered\x12/\n\x05venue\x18\x01 \x01(\x0b\x32\x18.lilitong.venue.v1.VenueB\x06\xbaH\x03\xc8\x01\x01\"P\n\x10VenueCodeChanged\x12\x15\n\x04zone\x18\x01 \x01(\rB\x07\xbaH\x04*\x02 \x00\x12\x14\n\x0c\x63ode_version\x18\x02 \x01(\r\x12\x0f\n\x07revoked\x18\x03 \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1elilitong/venue/v1/events.proto\x12\x11lilitong.venue.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#lilitong/venue/v1/application.proto\x1a lilitong/venue/v1/document.proto\x1a#lilitong/venue/v1/enforcement.proto\x1a\x1elilitong/venue/v1/import.proto\x1a\"lilitong/venue/v1/inspection.proto\x1a\"lilitong/venue/v1/obligation.proto\x1a\"lilitong/venue/v1/spot_check.proto\x1a\x1dlilitong/venue/v1/venue.proto\x1a\x1dlilitong/venue/v1/visit.proto\"\xd6\x01\n\rExposureFound\x12\x1a\n\tsearch_id\x18\x01 \x01(\x0c\x42\x07\xbaH\x04z\x02h\x10\x12\x0c\n\x04part\x18\x02 \x01(\r\x12\r\n\x05parts\x18\x03 \x01(\r\x12\x37\n\x04hits\x18\x04 \x03(\x0b\x32\x1e.lilitong.venue.v1.ExposureHitB\t\xbaH\x06\x92\x01\x03\x10\xf4\x03\x12\x38\n\x05zones\x18\x05 \x03(\x0b\x32\x1e.lilitong.venue.v1.ZoneContextB\t\xbaH\x06\x92\x01\x03\x10\xf4\x03\x12\x19\n\x08\x64rill_id\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18@\"\xba\x02\n\x0b\x45xposureHit\x12\x14\n\x03\x64\x61y\x18\x01 \x01(\rB\x07\xbaH\x04*\x02 \x00\x12\x14\n\x03tag\x18\x02 \x01(\x0c\x42\x07\xbaH\x04z\x02h\x10\x12\x15\n\x04zone\x18\x03 \x01(\rB\x07\xbaH\x04*\x02 \x00\x12\x39\n\roverlap_start\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12\x37\n\x0boverlap_end\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12/\n\x05grade\x18\x06 \x01(\x0e\x32 .lilitong.venue.v1.PresenceGrade\x12\x35\n\x0bindex_grade\x18\x07 \x01(\x0e\x32 .lilitong.venue.v1.PresenceGrade\x12\x0c\n\x04late\x18\x08 \x01(\x08\"\x8c\x01\n\x0bZoneContext\x12\x15\n\x04zone\x18\x01 \x01(\rB\x07\xbaH\x04*\x02 \x00\x12\x12\n\nvenue_name\x18\x02 \x01(\t\x12\x32\n\x08\x63\x61tegory\x18\x03 \x01(\x0e\x32 .lilitong.venue.v1.VenueCategory\x12\x0c\n\x04\x61rea\x18\x04 \x01(\t\x12\x10\n\x08visitors\x18\x05 \x01(\r\"B\n\x0fVenueRegistered\x12/\n\x05venue\x18\x01 \x01(\x0b\x32\x18.lilitong.venue.v1.VenueB\x06\xbaH\x03\xc8\x01\x01\"P\n\x10VenueCodeChanged\x12\x15\n\x04zone\x18\x01 \x01(\rB\x07\xbaH\x04*\x02 \x00\x12\x14\n\x0c\x63ode_version\x18\x02 \x01(\r\x12\x0f\n\x07revoked\x18\x03 \x01(\x08\"\xa0\x01\n\x12InspectionRecorded\x12\x39\n\ninspection\x18\x01 \x01(\x0b\x32\x1d.lilitong.venue.v1.InspectionB\x06\xbaH\x03\xc8\x01\x01\x12\x0c\n\x04step\x18\x02 \x01(\r\x12\x11\n\tpolicy_id\x18\x03 \x01(\t\x12.\n\x06papers\x18\x04 \x03(\x0b\x32\x1e.lilitong.venue.v1.IssuedPaper\"p\n\x16RectificationSubmitted\x12\x10\n\x08venue_id\x18\x01 \x01(\t\x12\x12\n\nmeasure_id\x18\x02 \x01(\t\x12\x30\n\x0csubmitted_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"`\n\x11SuspensionDecided\x12\x10\n\x08venue_id\x18\x01 \x01(\t\x12\x39\n\nsuspension\x18\x02 \x01(\x0b\x32\x1d.lilitong.venue.v1.SuspensionB\x06\xbaH\x03\xc8\x01\x01\"h\n\x0fSuspensionEnded\x12\x10\n\x08venue_id\x18\x01 \x01(\t\x12\x15\n\rsuspension_id\x18\x02 \x01(\t\x12,\n\x08\x65nded_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"e\n\x0eMeasuresLifted\x12\x10\n\x08venue_id\x18\x01 \x01(\t\x12\x12\n\nmeasure_id\x18\x02 \x01(\t\x12-\n\tlifted_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"T\n\rAppealChanged\x12\x10\n\x08venue_id\x18\x01 \x01(\t\x12\x31\n\x06\x61ppeal\x18\x02 \x01(\x0b\x32\x19.lilitong.venue.v1.AppealB\x06\xbaH\x03\xc8\x01\x01\"\xa5\x01\n\x0e\x44ocumentIssued\x12\x10\n\x08venue_id\x18\x01 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x02 \x01(\t\x12-\n\x04kind\x18\x03 \x01(\x0e\x32\x1f.lilitong.venue.v1.DocumentKind\x12\x0e\n\x06number\x18\x04 \x01(\t\x12-\n\tissued_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"`\n\x11ObligationChanged\x12\x10\n\x08venue_id\x18\x01 \x01(\t\x12\x39\n\nobligation\x18\x02 \x01(\x0b\x32\x1d.lilitong.venue.v1.ObligationB\x06\xbaH\x03\xc8\x01\x01\"?\n\x0cVenueChanged\x12/\n\x05venue\x18\x01 \x01(\x0b\x32\x18.lilitong.venue.v1.VenueB\x06\xbaH\x03\xc8\x01\x01\"\x82\x01\n\x12\x41pplicationChanged\x12\x16\n\x0e\x61pplication_id\x18\x01 \x01(\t\x12\x32\n\x05state\x18\x02 \x01(\x0e\x32#.lilitong.venue.v1.ApplicationState\x12\x0c\n\x04\x61rea\x18\x03 \x01(\t\x12\x12\n\nsubmission\x18\x04 \x01(\r\"=\n\x0bImportEnded\x12.\n\x03job\x18\x01 \x01(\x0b\x32\x19.lilitong.venue.v1.ImportB\x06\xbaH\x03\xc8\x01\x01\"L\n\x10SpotCheckChanged\x12\x38\n\nspot_check\x18\x01 \x01(\x0b\x32\x1c.lilitong.venue.v1.SpotCheckB\x06\xbaH\x03\xc8\x01\x01\"\x8b\x01\n\x10SpotCheckVisited\x12\x0f\n\x07\x64raw_id\x18\x01 \x01(\t\x12\x10\n\x08venue_id\x18\x02 \x01(\t\x12\x0f\n\x07team_id\x18\x03 \x01(\t\x12,\n\x08\x62\x65gun_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rinspection_id\x18\x05 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -59,14 +66,54 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VENUEREGISTERED'].fields_by_name['venue']._serialized_options = b'\272H\003\310\001\001'
   _globals['_VENUECODECHANGED'].fields_by_name['zone']._loaded_options = None
   _globals['_VENUECODECHANGED'].fields_by_name['zone']._serialized_options = b'\272H\004*\002 \000'
-  _globals['_EXPOSUREFOUND']._serialized_start=178
-  _globals['_EXPOSUREFOUND']._serialized_end=392
-  _globals['_EXPOSUREHIT']._serialized_start=395
-  _globals['_EXPOSUREHIT']._serialized_end=709
-  _globals['_ZONECONTEXT']._serialized_start=712
-  _globals['_ZONECONTEXT']._serialized_end=852
-  _globals['_VENUEREGISTERED']._serialized_start=854
-  _globals['_VENUEREGISTERED']._serialized_end=920
-  _globals['_VENUECODECHANGED']._serialized_start=922
-  _globals['_VENUECODECHANGED']._serialized_end=1002
+  _globals['_INSPECTIONRECORDED'].fields_by_name['inspection']._loaded_options = None
+  _globals['_INSPECTIONRECORDED'].fields_by_name['inspection']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_SUSPENSIONDECIDED'].fields_by_name['suspension']._loaded_options = None
+  _globals['_SUSPENSIONDECIDED'].fields_by_name['suspension']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_APPEALCHANGED'].fields_by_name['appeal']._loaded_options = None
+  _globals['_APPEALCHANGED'].fields_by_name['appeal']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_OBLIGATIONCHANGED'].fields_by_name['obligation']._loaded_options = None
+  _globals['_OBLIGATIONCHANGED'].fields_by_name['obligation']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_VENUECHANGED'].fields_by_name['venue']._loaded_options = None
+  _globals['_VENUECHANGED'].fields_by_name['venue']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_IMPORTENDED'].fields_by_name['job']._loaded_options = None
+  _globals['_IMPORTENDED'].fields_by_name['job']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_SPOTCHECKCHANGED'].fields_by_name['spot_check']._loaded_options = None
+  _globals['_SPOTCHECKCHANGED'].fields_by_name['spot_check']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_EXPOSUREFOUND']._serialized_start=426
+  _globals['_EXPOSUREFOUND']._serialized_end=640
+  _globals['_EXPOSUREHIT']._serialized_start=643
+  _globals['_EXPOSUREHIT']._serialized_end=957
+  _globals['_ZONECONTEXT']._serialized_start=960
+  _globals['_ZONECONTEXT']._serialized_end=1100
+  _globals['_VENUEREGISTERED']._serialized_start=1102
+  _globals['_VENUEREGISTERED']._serialized_end=1168
+  _globals['_VENUECODECHANGED']._serialized_start=1170
+  _globals['_VENUECODECHANGED']._serialized_end=1250
+  _globals['_INSPECTIONRECORDED']._serialized_start=1253
+  _globals['_INSPECTIONRECORDED']._serialized_end=1413
+  _globals['_RECTIFICATIONSUBMITTED']._serialized_start=1415
+  _globals['_RECTIFICATIONSUBMITTED']._serialized_end=1527
+  _globals['_SUSPENSIONDECIDED']._serialized_start=1529
+  _globals['_SUSPENSIONDECIDED']._serialized_end=1625
+  _globals['_SUSPENSIONENDED']._serialized_start=1627
+  _globals['_SUSPENSIONENDED']._serialized_end=1731
+  _globals['_MEASURESLIFTED']._serialized_start=1733
+  _globals['_MEASURESLIFTED']._serialized_end=1834
+  _globals['_APPEALCHANGED']._serialized_start=1836
+  _globals['_APPEALCHANGED']._serialized_end=1920
+  _globals['_DOCUMENTISSUED']._serialized_start=1923
+  _globals['_DOCUMENTISSUED']._serialized_end=2088
+  _globals['_OBLIGATIONCHANGED']._serialized_start=2090
+  _globals['_OBLIGATIONCHANGED']._serialized_end=2186
+  _globals['_VENUECHANGED']._serialized_start=2188
+  _globals['_VENUECHANGED']._serialized_end=2251
+  _globals['_APPLICATIONCHANGED']._serialized_start=2254
+  _globals['_APPLICATIONCHANGED']._serialized_end=2384
+  _globals['_IMPORTENDED']._serialized_start=2386
+  _globals['_IMPORTENDED']._serialized_end=2447
+  _globals['_SPOTCHECKCHANGED']._serialized_start=2449
+  _globals['_SPOTCHECKCHANGED']._serialized_end=2525
+  _globals['_SPOTCHECKVISITED']._serialized_start=2528
+  _globals['_SPOTCHECKVISITED']._serialized_end=2667
 # @@protoc_insertion_point(module_scope)

@@ -8,6 +8,13 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from lilitong.venue.v1 import application_pb2 as _application_pb2
+from lilitong.venue.v1 import document_pb2 as _document_pb2
+from lilitong.venue.v1 import enforcement_pb2 as _enforcement_pb2
+from lilitong.venue.v1 import import_pb2 as _import_pb2
+from lilitong.venue.v1 import inspection_pb2 as _inspection_pb2
+from lilitong.venue.v1 import obligation_pb2 as _obligation_pb2
+from lilitong.venue.v1 import spot_check_pb2 as _spot_check_pb2
 from lilitong.venue.v1 import venue_pb2 as _venue_pb2
 from lilitong.venue.v1 import visit_pb2 as _visit_pb2
 import builtins as _builtins
@@ -189,3 +196,359 @@ class VenueCodeChanged(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___VenueCodeChanged: _TypeAlias = VenueCodeChanged  # noqa: Y015
+
+@_typing.final
+class InspectionRecorded(_message.Message):
+    """Subject lilitong.venue.inspection.v1.recorded."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSPECTION_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
+    POLICY_ID_FIELD_NUMBER: _builtins.int
+    PAPERS_FIELD_NUMBER: _builtins.int
+    step: _builtins.int
+    """Of a venue, when it failed: see RecordInspectionResponse."""
+    policy_id: _builtins.str
+    @_builtins.property
+    def inspection(self) -> _inspection_pb2.Inspection: ...
+    @_builtins.property
+    def papers(self) -> _containers.RepeatedCompositeFieldContainer[_inspection_pb2.IssuedPaper]: ...
+    def __init__(
+        self,
+        *,
+        inspection: _inspection_pb2.Inspection | None = ...,
+        step: _builtins.int = ...,
+        policy_id: _builtins.str = ...,
+        papers: _abc.Iterable[_inspection_pb2.IssuedPaper] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["inspection", b"inspection"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inspection", b"inspection", "papers", b"papers", "policy_id", b"policy_id", "step", b"step"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InspectionRecorded: _TypeAlias = InspectionRecorded  # noqa: Y015
+
+@_typing.final
+class RectificationSubmitted(_message.Message):
+    """Subject lilitong.venue.rectification.v1.submitted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VENUE_ID_FIELD_NUMBER: _builtins.int
+    MEASURE_ID_FIELD_NUMBER: _builtins.int
+    SUBMITTED_AT_FIELD_NUMBER: _builtins.int
+    venue_id: _builtins.str
+    measure_id: _builtins.str
+    @_builtins.property
+    def submitted_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        venue_id: _builtins.str = ...,
+        measure_id: _builtins.str = ...,
+        submitted_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["submitted_at", b"submitted_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["measure_id", b"measure_id", "submitted_at", b"submitted_at", "venue_id", b"venue_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RectificationSubmitted: _TypeAlias = RectificationSubmitted  # noqa: Y015
+
+@_typing.final
+class SuspensionDecided(_message.Message):
+    """Subject lilitong.venue.suspension.v1.decided: a suspension or its extension was approved."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VENUE_ID_FIELD_NUMBER: _builtins.int
+    SUSPENSION_FIELD_NUMBER: _builtins.int
+    venue_id: _builtins.str
+    @_builtins.property
+    def suspension(self) -> _enforcement_pb2.Suspension: ...
+    def __init__(
+        self,
+        *,
+        venue_id: _builtins.str = ...,
+        suspension: _enforcement_pb2.Suspension | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["suspension", b"suspension"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["suspension", b"suspension", "venue_id", b"venue_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SuspensionDecided: _TypeAlias = SuspensionDecided  # noqa: Y015
+
+@_typing.final
+class SuspensionEnded(_message.Message):
+    """Subject lilitong.venue.suspension.v1.ended: it is no longer in force, by its end, a lift or an appeal."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VENUE_ID_FIELD_NUMBER: _builtins.int
+    SUSPENSION_ID_FIELD_NUMBER: _builtins.int
+    ENDED_AT_FIELD_NUMBER: _builtins.int
+    venue_id: _builtins.str
+    suspension_id: _builtins.str
+    @_builtins.property
+    def ended_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        venue_id: _builtins.str = ...,
+        suspension_id: _builtins.str = ...,
+        ended_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ended_at", b"ended_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ended_at", b"ended_at", "suspension_id", b"suspension_id", "venue_id", b"venue_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SuspensionEnded: _TypeAlias = SuspensionEnded  # noqa: Y015
+
+@_typing.final
+class MeasuresLifted(_message.Message):
+    """Subject lilitong.venue.measure.v1.lifted: cards and suspensions of the venue are lifted; it may open."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VENUE_ID_FIELD_NUMBER: _builtins.int
+    MEASURE_ID_FIELD_NUMBER: _builtins.int
+    LIFTED_AT_FIELD_NUMBER: _builtins.int
+    venue_id: _builtins.str
+    measure_id: _builtins.str
+    @_builtins.property
+    def lifted_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        venue_id: _builtins.str = ...,
+        measure_id: _builtins.str = ...,
+        lifted_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lifted_at", b"lifted_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lifted_at", b"lifted_at", "measure_id", b"measure_id", "venue_id", b"venue_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MeasuresLifted: _TypeAlias = MeasuresLifted  # noqa: Y015
+
+@_typing.final
+class AppealChanged(_message.Message):
+    """Subjects lilitong.venue.appeal.v1.filed, .escalated, .decided and .lapsed; the appeal's state says which."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VENUE_ID_FIELD_NUMBER: _builtins.int
+    APPEAL_FIELD_NUMBER: _builtins.int
+    venue_id: _builtins.str
+    @_builtins.property
+    def appeal(self) -> _enforcement_pb2.Appeal: ...
+    def __init__(
+        self,
+        *,
+        venue_id: _builtins.str = ...,
+        appeal: _enforcement_pb2.Appeal | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["appeal", b"appeal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["appeal", b"appeal", "venue_id", b"venue_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AppealChanged: _TypeAlias = AppealChanged  # noqa: Y015
+
+@_typing.final
+class DocumentIssued(_message.Message):
+    """Subject lilitong.venue.document.v1.issued: of obligations and posters; papers of the ladder are told with their inspection or suspension."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VENUE_ID_FIELD_NUMBER: _builtins.int
+    DOCUMENT_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    ISSUED_AT_FIELD_NUMBER: _builtins.int
+    venue_id: _builtins.str
+    document_id: _builtins.str
+    kind: _document_pb2.DocumentKind.ValueType
+    number: _builtins.str
+    @_builtins.property
+    def issued_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        venue_id: _builtins.str = ...,
+        document_id: _builtins.str = ...,
+        kind: _document_pb2.DocumentKind.ValueType = ...,
+        number: _builtins.str = ...,
+        issued_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["issued_at", b"issued_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_id", b"document_id", "issued_at", b"issued_at", "kind", b"kind", "number", b"number", "venue_id", b"venue_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DocumentIssued: _TypeAlias = DocumentIssued  # noqa: Y015
+
+@_typing.final
+class ObligationChanged(_message.Message):
+    """Subjects lilitong.venue.obligation.v1.served and .acknowledged; the obligation says which it has become."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VENUE_ID_FIELD_NUMBER: _builtins.int
+    OBLIGATION_FIELD_NUMBER: _builtins.int
+    venue_id: _builtins.str
+    @_builtins.property
+    def obligation(self) -> _obligation_pb2.Obligation: ...
+    def __init__(
+        self,
+        *,
+        venue_id: _builtins.str = ...,
+        obligation: _obligation_pb2.Obligation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["obligation", b"obligation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["obligation", b"obligation", "venue_id", b"venue_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ObligationChanged: _TypeAlias = ObligationChanged  # noqa: Y015
+
+@_typing.final
+class VenueChanged(_message.Message):
+    """Subjects lilitong.venue.venue.v1.zones_added, .owner_changed, .closed and .merged; without who owns it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VENUE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def venue(self) -> _venue_pb2.Venue: ...
+    def __init__(
+        self,
+        *,
+        venue: _venue_pb2.Venue | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["venue", b"venue"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["venue", b"venue"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VenueChanged: _TypeAlias = VenueChanged  # noqa: Y015
+
+@_typing.final
+class ApplicationChanged(_message.Message):
+    """Subjects lilitong.venue.application.v1.submitted, .returned and .approved."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    APPLICATION_ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    AREA_FIELD_NUMBER: _builtins.int
+    SUBMISSION_FIELD_NUMBER: _builtins.int
+    application_id: _builtins.str
+    state: _application_pb2.ApplicationState.ValueType
+    area: _builtins.str
+    submission: _builtins.int
+    def __init__(
+        self,
+        *,
+        application_id: _builtins.str = ...,
+        state: _application_pb2.ApplicationState.ValueType = ...,
+        area: _builtins.str = ...,
+        submission: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["application_id", b"application_id", "area", b"area", "state", b"state", "submission", b"submission"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApplicationChanged: _TypeAlias = ApplicationChanged  # noqa: Y015
+
+@_typing.final
+class ImportEnded(_message.Message):
+    """Subject lilitong.venue.import.v1.ended: it is done or has failed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def job(self) -> _import_pb2.Import: ...
+    def __init__(
+        self,
+        *,
+        job: _import_pb2.Import | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportEnded: _TypeAlias = ImportEnded  # noqa: Y015
+
+@_typing.final
+class SpotCheckChanged(_message.Message):
+    """Subjects lilitong.venue.spot_check.v1.committed, .drawn and .published; the state says which. None of them names a venue."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SPOT_CHECK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def spot_check(self) -> _spot_check_pb2.SpotCheck: ...
+    def __init__(
+        self,
+        *,
+        spot_check: _spot_check_pb2.SpotCheck | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["spot_check", b"spot_check"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["spot_check", b"spot_check"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SpotCheckChanged: _TypeAlias = SpotCheckChanged  # noqa: Y015
+
+@_typing.final
+class SpotCheckVisited(_message.Message):
+    """Subjects lilitong.venue.spot_check.v1.begun and .inspected: a pair is at the door, and an inspection came of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DRAW_ID_FIELD_NUMBER: _builtins.int
+    VENUE_ID_FIELD_NUMBER: _builtins.int
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    BEGUN_AT_FIELD_NUMBER: _builtins.int
+    INSPECTION_ID_FIELD_NUMBER: _builtins.int
+    draw_id: _builtins.str
+    venue_id: _builtins.str
+    team_id: _builtins.str
+    inspection_id: _builtins.str
+    @_builtins.property
+    def begun_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        draw_id: _builtins.str = ...,
+        venue_id: _builtins.str = ...,
+        team_id: _builtins.str = ...,
+        begun_at: _timestamp_pb2.Timestamp | None = ...,
+        inspection_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["begun_at", b"begun_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["begun_at", b"begun_at", "draw_id", b"draw_id", "inspection_id", b"inspection_id", "team_id", b"team_id", "venue_id", b"venue_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SpotCheckVisited: _TypeAlias = SpotCheckVisited  # noqa: Y015

@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.rpc import status_pb2 as _status_pb2
@@ -128,17 +129,25 @@ class Venue(_message.Message):
     ZONES_FIELD_NUMBER: _builtins.int
     OPERATORS_FIELD_NUMBER: _builtins.int
     DRILL_ID_FIELD_NUMBER: _builtins.int
+    CLOSED_AT_FIELD_NUMBER: _builtins.int
+    MERGED_INTO_FIELD_NUMBER: _builtins.int
     venue_id: _builtins.str
     name: _builtins.str
     category: Global___VenueCategory.ValueType
     area: _builtins.str
     address: _builtins.str
     drill_id: _builtins.str
+    merged_into: _builtins.str
+    """The venue that this one turned out to be, if it was closed for that."""
     @_builtins.property
     def zones(self) -> _containers.RepeatedCompositeFieldContainer[Global___Zone]: ...
     @_builtins.property
     def operators(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Business accounts that run the venue and may check visitors in."""
+
+    @_builtins.property
+    def closed_at(self) -> _timestamp_pb2.Timestamp:
+        """Unset while it is open."""
 
     def __init__(
         self,
@@ -151,14 +160,44 @@ class Venue(_message.Message):
         zones: _abc.Iterable[Global___Zone] | None = ...,
         operators: _abc.Iterable[_builtins.str] | None = ...,
         drill_id: _builtins.str = ...,
+        closed_at: _timestamp_pb2.Timestamp | None = ...,
+        merged_into: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["closed_at", b"closed_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "area", b"area", "category", b"category", "drill_id", b"drill_id", "name", b"name", "operators", b"operators", "venue_id", b"venue_id", "zones", b"zones"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "area", b"area", "category", b"category", "closed_at", b"closed_at", "drill_id", b"drill_id", "merged_into", b"merged_into", "name", b"name", "operators", b"operators", "venue_id", b"venue_id", "zones", b"zones"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Venue: _TypeAlias = Venue  # noqa: Y015
+
+@_typing.final
+class Particulars(_message.Message):
+    """Who owns a venue and answers for it: business data, told to nobody but officers and the venue itself."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OWNER_FIELD_NUMBER: _builtins.int
+    RESPONSIBLE_PERSON_FIELD_NUMBER: _builtins.int
+    LICENCE_FIELD_NUMBER: _builtins.int
+    owner: _builtins.str
+    responsible_person: _builtins.str
+    licence: _builtins.str
+    """Unified social credit code or an older licence number, without spaces."""
+    def __init__(
+        self,
+        *,
+        owner: _builtins.str = ...,
+        responsible_person: _builtins.str = ...,
+        licence: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["licence", b"licence", "owner", b"owner", "responsible_person", b"responsible_person"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Particulars: _TypeAlias = Particulars  # noqa: Y015
 
 @_typing.final
 class RegisterVenueRequest(_message.Message):
@@ -173,6 +212,7 @@ class RegisterVenueRequest(_message.Message):
     ZONES_FIELD_NUMBER: _builtins.int
     OPERATORS_FIELD_NUMBER: _builtins.int
     DRILL_ID_FIELD_NUMBER: _builtins.int
+    PARTICULARS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     venue_id: _builtins.str
     name: _builtins.str
@@ -185,6 +225,8 @@ class RegisterVenueRequest(_message.Message):
     def zones(self) -> _containers.RepeatedCompositeFieldContainer[Global___NewZone]: ...
     @_builtins.property
     def operators(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def particulars(self) -> Global___Particulars: ...
     def __init__(
         self,
         *,
@@ -197,10 +239,11 @@ class RegisterVenueRequest(_message.Message):
         zones: _abc.Iterable[Global___NewZone] | None = ...,
         operators: _abc.Iterable[_builtins.str] | None = ...,
         drill_id: _builtins.str = ...,
+        particulars: Global___Particulars | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["particulars", b"particulars"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "area", b"area", "category", b"category", "drill_id", b"drill_id", "name", b"name", "operators", b"operators", "request_id", b"request_id", "venue_id", b"venue_id", "zones", b"zones"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "area", b"area", "category", b"category", "drill_id", b"drill_id", "name", b"name", "operators", b"operators", "particulars", b"particulars", "request_id", b"request_id", "venue_id", b"venue_id", "zones", b"zones"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -342,10 +385,15 @@ class ListVenuesRequest(_message.Message):
     CATEGORY_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    QUERY_FIELD_NUMBER: _builtins.int
+    OPEN_ONLY_FIELD_NUMBER: _builtins.int
     area: _builtins.str
     category: Global___VenueCategory.ValueType
     page_size: _builtins.int
     page_token: _builtins.str
+    query: _builtins.str
+    """A part of the name or the address, or a whole licence number."""
+    open_only: _builtins.bool
     def __init__(
         self,
         *,
@@ -353,10 +401,12 @@ class ListVenuesRequest(_message.Message):
         category: Global___VenueCategory.ValueType = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        query: _builtins.str = ...,
+        open_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["area", b"area", "category", b"category", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["area", b"area", "category", b"category", "open_only", b"open_only", "page_size", b"page_size", "page_token", b"page_token", "query", b"query"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -519,3 +569,218 @@ class IssueScreenSecretResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___IssueScreenSecretResponse: _TypeAlias = IssueScreenSecretResponse  # noqa: Y015
+
+@_typing.final
+class AddZonesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VENUE_ID_FIELD_NUMBER: _builtins.int
+    ZONES_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    venue_id: _builtins.str
+    @_builtins.property
+    def zones(self) -> _containers.RepeatedCompositeFieldContainer[Global___NewZone]:
+        """A venue has at most 50 in all."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        venue_id: _builtins.str = ...,
+        zones: _abc.Iterable[Global___NewZone] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "venue_id", b"venue_id", "zones", b"zones"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddZonesRequest: _TypeAlias = AddZonesRequest  # noqa: Y015
+
+@_typing.final
+class AddZonesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VENUE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def venue(self) -> Global___Venue: ...
+    def __init__(
+        self,
+        *,
+        venue: Global___Venue | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["venue", b"venue"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["venue", b"venue"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddZonesResponse: _TypeAlias = AddZonesResponse  # noqa: Y015
+
+@_typing.final
+class ChangeOwnerRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VENUE_ID_FIELD_NUMBER: _builtins.int
+    PARTICULARS_FIELD_NUMBER: _builtins.int
+    OPERATORS_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    venue_id: _builtins.str
+    @_builtins.property
+    def particulars(self) -> Global___Particulars: ...
+    @_builtins.property
+    def operators(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """They take the place of all former accounts."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        venue_id: _builtins.str = ...,
+        particulars: Global___Particulars | None = ...,
+        operators: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["particulars", b"particulars"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operators", b"operators", "particulars", b"particulars", "request_id", b"request_id", "venue_id", b"venue_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeOwnerRequest: _TypeAlias = ChangeOwnerRequest  # noqa: Y015
+
+@_typing.final
+class ChangeOwnerResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VENUE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def venue(self) -> Global___Venue: ...
+    def __init__(
+        self,
+        *,
+        venue: Global___Venue | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["venue", b"venue"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["venue", b"venue"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeOwnerResponse: _TypeAlias = ChangeOwnerResponse  # noqa: Y015
+
+@_typing.final
+class CloseVenueRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VENUE_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    venue_id: _builtins.str
+    reason: _builtins.str
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        venue_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "request_id", b"request_id", "venue_id", b"venue_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CloseVenueRequest: _TypeAlias = CloseVenueRequest  # noqa: Y015
+
+@_typing.final
+class CloseVenueResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VENUE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def venue(self) -> Global___Venue: ...
+    def __init__(
+        self,
+        *,
+        venue: Global___Venue | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["venue", b"venue"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["venue", b"venue"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CloseVenueResponse: _TypeAlias = CloseVenueResponse  # noqa: Y015
+
+@_typing.final
+class GetParticularsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VENUE_ID_FIELD_NUMBER: _builtins.int
+    venue_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        venue_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["venue_id", b"venue_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetParticularsRequest: _TypeAlias = GetParticularsRequest  # noqa: Y015
+
+@_typing.final
+class GetParticularsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Entry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        PARTICULARS_FIELD_NUMBER: _builtins.int
+        OPERATORS_FIELD_NUMBER: _builtins.int
+        SINCE_FIELD_NUMBER: _builtins.int
+        RECORDED_BY_FIELD_NUMBER: _builtins.int
+        recorded_by: _builtins.str
+        @_builtins.property
+        def particulars(self) -> Global___Particulars: ...
+        @_builtins.property
+        def operators(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+        @_builtins.property
+        def since(self) -> _timestamp_pb2.Timestamp: ...
+        def __init__(
+            self,
+            *,
+            particulars: Global___Particulars | None = ...,
+            operators: _abc.Iterable[_builtins.str] | None = ...,
+            since: _timestamp_pb2.Timestamp | None = ...,
+            recorded_by: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["particulars", b"particulars", "since", b"since"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["operators", b"operators", "particulars", b"particulars", "recorded_by", b"recorded_by", "since", b"since"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___GetParticularsResponse.Entry]:
+        """The present one first."""
+
+    def __init__(
+        self,
+        *,
+        entries: _abc.Iterable[Global___GetParticularsResponse.Entry] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetParticularsResponse: _TypeAlias = GetParticularsResponse  # noqa: Y015

@@ -70,6 +70,26 @@ class VenueServiceStub:
                 request_serializer=lilitong_dot_venue_dot_v1_dot_venue__pb2.IssueScreenSecretRequest.SerializeToString,
                 response_deserializer=lilitong_dot_venue_dot_v1_dot_venue__pb2.IssueScreenSecretResponse.FromString,
                 _registered_method=True)
+        self.AddZones = channel.unary_unary(
+                '/lilitong.venue.v1.VenueService/AddZones',
+                request_serializer=lilitong_dot_venue_dot_v1_dot_venue__pb2.AddZonesRequest.SerializeToString,
+                response_deserializer=lilitong_dot_venue_dot_v1_dot_venue__pb2.AddZonesResponse.FromString,
+                _registered_method=True)
+        self.ChangeOwner = channel.unary_unary(
+                '/lilitong.venue.v1.VenueService/ChangeOwner',
+                request_serializer=lilitong_dot_venue_dot_v1_dot_venue__pb2.ChangeOwnerRequest.SerializeToString,
+                response_deserializer=lilitong_dot_venue_dot_v1_dot_venue__pb2.ChangeOwnerResponse.FromString,
+                _registered_method=True)
+        self.CloseVenue = channel.unary_unary(
+                '/lilitong.venue.v1.VenueService/CloseVenue',
+                request_serializer=lilitong_dot_venue_dot_v1_dot_venue__pb2.CloseVenueRequest.SerializeToString,
+                response_deserializer=lilitong_dot_venue_dot_v1_dot_venue__pb2.CloseVenueResponse.FromString,
+                _registered_method=True)
+        self.GetParticulars = channel.unary_unary(
+                '/lilitong.venue.v1.VenueService/GetParticulars',
+                request_serializer=lilitong_dot_venue_dot_v1_dot_venue__pb2.GetParticularsRequest.SerializeToString,
+                response_deserializer=lilitong_dot_venue_dot_v1_dot_venue__pb2.GetParticularsResponse.FromString,
+                _registered_method=True)
 
 
 class VenueServiceServicer:
@@ -122,6 +142,34 @@ class VenueServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AddZones(self, request, context):
+        """More zones of a registered venue, each with a code of its own.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ChangeOwner(self, request, context):
+        """From now on somebody else runs the venue; who ran it before stays on record.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CloseVenue(self, request, context):
+        """For good: no code of the venue is valid any more. Nothing is deleted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetParticulars(self, request, context):
+        """Who owns the venue and answers for it, now and before.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_VenueServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -159,6 +207,26 @@ def add_VenueServiceServicer_to_server(servicer, server):
                     servicer.IssueScreenSecret,
                     request_deserializer=lilitong_dot_venue_dot_v1_dot_venue__pb2.IssueScreenSecretRequest.FromString,
                     response_serializer=lilitong_dot_venue_dot_v1_dot_venue__pb2.IssueScreenSecretResponse.SerializeToString,
+            ),
+            'AddZones': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddZones,
+                    request_deserializer=lilitong_dot_venue_dot_v1_dot_venue__pb2.AddZonesRequest.FromString,
+                    response_serializer=lilitong_dot_venue_dot_v1_dot_venue__pb2.AddZonesResponse.SerializeToString,
+            ),
+            'ChangeOwner': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangeOwner,
+                    request_deserializer=lilitong_dot_venue_dot_v1_dot_venue__pb2.ChangeOwnerRequest.FromString,
+                    response_serializer=lilitong_dot_venue_dot_v1_dot_venue__pb2.ChangeOwnerResponse.SerializeToString,
+            ),
+            'CloseVenue': grpc.unary_unary_rpc_method_handler(
+                    servicer.CloseVenue,
+                    request_deserializer=lilitong_dot_venue_dot_v1_dot_venue__pb2.CloseVenueRequest.FromString,
+                    response_serializer=lilitong_dot_venue_dot_v1_dot_venue__pb2.CloseVenueResponse.SerializeToString,
+            ),
+            'GetParticulars': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetParticulars,
+                    request_deserializer=lilitong_dot_venue_dot_v1_dot_venue__pb2.GetParticularsRequest.FromString,
+                    response_serializer=lilitong_dot_venue_dot_v1_dot_venue__pb2.GetParticularsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -351,6 +419,114 @@ class VenueService:
             '/lilitong.venue.v1.VenueService/IssueScreenSecret',
             lilitong_dot_venue_dot_v1_dot_venue__pb2.IssueScreenSecretRequest.SerializeToString,
             lilitong_dot_venue_dot_v1_dot_venue__pb2.IssueScreenSecretResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddZones(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lilitong.venue.v1.VenueService/AddZones',
+            lilitong_dot_venue_dot_v1_dot_venue__pb2.AddZonesRequest.SerializeToString,
+            lilitong_dot_venue_dot_v1_dot_venue__pb2.AddZonesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangeOwner(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lilitong.venue.v1.VenueService/ChangeOwner',
+            lilitong_dot_venue_dot_v1_dot_venue__pb2.ChangeOwnerRequest.SerializeToString,
+            lilitong_dot_venue_dot_v1_dot_venue__pb2.ChangeOwnerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CloseVenue(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lilitong.venue.v1.VenueService/CloseVenue',
+            lilitong_dot_venue_dot_v1_dot_venue__pb2.CloseVenueRequest.SerializeToString,
+            lilitong_dot_venue_dot_v1_dot_venue__pb2.CloseVenueResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetParticulars(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lilitong.venue.v1.VenueService/GetParticulars',
+            lilitong_dot_venue_dot_v1_dot_venue__pb2.GetParticularsRequest.SerializeToString,
+            lilitong_dot_venue_dot_v1_dot_venue__pb2.GetParticularsResponse.FromString,
             options,
             channel_credentials,
             insecure,

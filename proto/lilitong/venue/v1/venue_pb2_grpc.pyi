@@ -44,6 +44,14 @@ class VenueServiceStub:
     """The zone has no valid code until it is replaced."""
     IssueScreenSecret: _grpc.UnaryUnaryMultiCallable[_venue_pb2.IssueScreenSecretRequest, _venue_pb2.IssueScreenSecretResponse]
     """A secret for the venue's screen, which then shows a code that changes every 30 s."""
+    AddZones: _grpc.UnaryUnaryMultiCallable[_venue_pb2.AddZonesRequest, _venue_pb2.AddZonesResponse]
+    """More zones of a registered venue, each with a code of its own."""
+    ChangeOwner: _grpc.UnaryUnaryMultiCallable[_venue_pb2.ChangeOwnerRequest, _venue_pb2.ChangeOwnerResponse]
+    """From now on somebody else runs the venue; who ran it before stays on record."""
+    CloseVenue: _grpc.UnaryUnaryMultiCallable[_venue_pb2.CloseVenueRequest, _venue_pb2.CloseVenueResponse]
+    """For good: no code of the venue is valid any more. Nothing is deleted."""
+    GetParticulars: _grpc.UnaryUnaryMultiCallable[_venue_pb2.GetParticularsRequest, _venue_pb2.GetParticularsResponse]
+    """Who owns the venue and answers for it, now and before."""
 
 @_typing.type_check_only
 class VenueServiceAsyncStub(VenueServiceStub):
@@ -61,6 +69,14 @@ class VenueServiceAsyncStub(VenueServiceStub):
     """The zone has no valid code until it is replaced."""
     IssueScreenSecret: _aio.UnaryUnaryMultiCallable[_venue_pb2.IssueScreenSecretRequest, _venue_pb2.IssueScreenSecretResponse]  # type: ignore[assignment]
     """A secret for the venue's screen, which then shows a code that changes every 30 s."""
+    AddZones: _aio.UnaryUnaryMultiCallable[_venue_pb2.AddZonesRequest, _venue_pb2.AddZonesResponse]  # type: ignore[assignment]
+    """More zones of a registered venue, each with a code of its own."""
+    ChangeOwner: _aio.UnaryUnaryMultiCallable[_venue_pb2.ChangeOwnerRequest, _venue_pb2.ChangeOwnerResponse]  # type: ignore[assignment]
+    """From now on somebody else runs the venue; who ran it before stays on record."""
+    CloseVenue: _aio.UnaryUnaryMultiCallable[_venue_pb2.CloseVenueRequest, _venue_pb2.CloseVenueResponse]  # type: ignore[assignment]
+    """For good: no code of the venue is valid any more. Nothing is deleted."""
+    GetParticulars: _aio.UnaryUnaryMultiCallable[_venue_pb2.GetParticularsRequest, _venue_pb2.GetParticularsResponse]  # type: ignore[assignment]
+    """Who owns the venue and answers for it, now and before."""
 
 class VenueServiceServicer(metaclass=_abc_1.ABCMeta):
     """The venue register and venue codes."""
@@ -117,5 +133,37 @@ class VenueServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_venue_pb2.IssueScreenSecretResponse, _abc.Awaitable[_venue_pb2.IssueScreenSecretResponse]]:
         """A secret for the venue's screen, which then shows a code that changes every 30 s."""
+
+    @_abc_1.abstractmethod
+    def AddZones(
+        self,
+        request: _venue_pb2.AddZonesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_venue_pb2.AddZonesResponse, _abc.Awaitable[_venue_pb2.AddZonesResponse]]:
+        """More zones of a registered venue, each with a code of its own."""
+
+    @_abc_1.abstractmethod
+    def ChangeOwner(
+        self,
+        request: _venue_pb2.ChangeOwnerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_venue_pb2.ChangeOwnerResponse, _abc.Awaitable[_venue_pb2.ChangeOwnerResponse]]:
+        """From now on somebody else runs the venue; who ran it before stays on record."""
+
+    @_abc_1.abstractmethod
+    def CloseVenue(
+        self,
+        request: _venue_pb2.CloseVenueRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_venue_pb2.CloseVenueResponse, _abc.Awaitable[_venue_pb2.CloseVenueResponse]]:
+        """For good: no code of the venue is valid any more. Nothing is deleted."""
+
+    @_abc_1.abstractmethod
+    def GetParticulars(
+        self,
+        request: _venue_pb2.GetParticularsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_venue_pb2.GetParticularsResponse, _abc.Awaitable[_venue_pb2.GetParticularsResponse]]:
+        """Who owns the venue and answers for it, now and before."""
 
 def add_VenueServiceServicer_to_server(servicer: VenueServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -22,13 +22,15 @@ from gateway.problems import HttpError
 from gateway.readiness import Readiness
 from gateway.routes import OPERATIONS
 from gateway.serving import Parts, refuse, serve
+from gateway.verification import PATH as VERIFICATION
+from gateway.verification import Verifications
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 _JSON = "application/json"
 _WRONG_METHOD = 405
 
 
-def build_api(parts: Parts, readiness: Readiness, check_ins: CheckIns) -> FastAPI:
+def build_api(parts: Parts, readiness: Readiness, check_ins: CheckIns, verifications: Verifications) -> FastAPI:
     """All routes. Raises `AccessError` when one has no rule: a gateway with an open door does not start."""
     # Its own telemetry would put addresses, which hold people's ids, into spans; ours names route templates.
     api = FastAPI(
@@ -50,6 +52,7 @@ def build_api(parts: Parts, readiness: Readiness, check_ins: CheckIns) -> FastAP
                 name=operation.id,
                 operation_id=operation.id,
             )
+    api.add_api_route(VERIFICATION, verifications.serve, methods=["GET"], name="verifyDocument")
     _system_routes(api, readiness)
     api.add_exception_handler(HTTPException, _no_such_route)
     rules(api)

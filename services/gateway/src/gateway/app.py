@@ -23,6 +23,7 @@ from gateway.readiness import Readiness
 from gateway.server import RestServer
 from gateway.serving import Parts
 from gateway.settings import GatewaySettings
+from gateway.verification import Verifications
 
 
 def wire(settings: GatewaySettings, clock: Clock | None = None) -> Callable[[Service], Awaitable[None]]:
@@ -92,7 +93,8 @@ def assemble(settings: GatewaySettings, clock: Clock, peers: Upstreams) -> Gatew
         ratio=settings.hot_trace_ratio,
     )
     parts = Parts(door, Buckets(settings.rate, settings.burst), peers, settings.body_limit, settings.batch_body_limit)
-    api = build_api(parts, Readiness(peers, keys, lambda: lines.draining), check_ins)
+    verifications = Verifications(peers, Buckets(settings.verification_rate, settings.verification_burst))
+    api = build_api(parts, Readiness(peers, keys, lambda: lines.draining), check_ins, verifications)
     front = Front(api, check_ins, lines, partial(methods_of, api), access_log=settings.access_log)
     return Gateway(front, api, check_ins, keys, lines)
 

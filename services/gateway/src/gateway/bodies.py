@@ -1,7 +1,7 @@
 """Reading a request's JSON body, bounded in size and time."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
 import orjson
@@ -52,6 +52,36 @@ async def read(receive: Receive, headers: Headers, limit: int) -> bytes:
     if size > limit:
         raise _too_large(limit)
     return b"".join(parts)
+
+
+async def pieces(
+    receive: Receive, headers: Headers, limit: int, *, size: int, seconds: float
+) -> AsyncIterator[tuple[bytes, bool]]:
+    """The body in pieces of `size` bytes, the last one shorter, with whether it is the last; no more than that is held.
+
+    Raises as `read` does; the whole body has `seconds`.
+    """
+    until = asyncio.get_running_loop().time() + seconds
+    length = headers.get("content-length", "")
+    if length.isdecimal() and int(length) > limit:
+        if int(length) <= _DROPPED:
+            await _drop(receive, until)
+        raise _too_large(limit)
+    held, total, more = bytearray(), 0, True
+    while more:
+        message = await _next(receive, until)
+        more = bool(message.get("more_body"))
+        held += message.get("body", b"")
+        total += len(message.get("body", b""))
+        if total > limit:
+            if more:
+                await _drop(receive, until)
+            raise _too_large(limit)
+        # A full piece waits until more has come, because it may be the last.
+        while len(held) > size:
+            yield bytes(held[:size]), False
+            del held[:size]
+    yield bytes(held), True
 
 
 async def _drop(receive: Receive, until: float) -> None:

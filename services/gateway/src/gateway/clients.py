@@ -9,7 +9,23 @@ from chassis.rpc.channel import Channel, ClientTls, connect
 from google.protobuf.message_factory import GetMessageClass
 from lilitong.checkpoint.v1 import post_pb2
 from lilitong.quarantine.v1 import case_pb2, contact_pb2, drill_pb2, pass_pb2, policy_pb2, register_pb2, restriction_pb2
-from lilitong.venue.v1 import venue_pb2, visit_pb2
+from lilitong.venue.v1 import (
+    application_pb2,
+    code_task_pb2,
+    cold_chain_pb2,
+    document_pb2,
+    duplicate_pb2,
+    enforcement_pb2,
+    export_pb2,
+    import_pb2,
+    inspection_pb2,
+    obligation_pb2,
+    occupancy_pb2,
+    spot_check_pb2,
+    summary_pb2,
+    venue_pb2,
+    visit_pb2,
+)
 
 from gateway.operations import Rpc
 from gateway.settings import GatewaySettings
@@ -18,7 +34,23 @@ Call = Callable[..., Awaitable[Any]]
 
 _MODULES: Mapping[str, tuple[Any, ...]] = {
     "quarantine": (register_pb2, pass_pb2, policy_pb2, case_pb2, contact_pb2, restriction_pb2, drill_pb2),
-    "venue": (venue_pb2, visit_pb2),
+    "venue": (
+        venue_pb2,
+        visit_pb2,
+        inspection_pb2,
+        enforcement_pb2,
+        document_pb2,
+        obligation_pb2,
+        application_pb2,
+        import_pb2,
+        duplicate_pb2,
+        cold_chain_pb2,
+        spot_check_pb2,
+        summary_pb2,
+        occupancy_pb2,
+        code_task_pb2,
+        export_pb2,
+    ),
     "checkpoint": (post_pb2,),
 }
 

@@ -16,6 +16,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 _PARAMETER = compile_pattern(r"\{(\w+)\}")
 KEY_FIELD = "request_id"
+PART_FIELDS = ("offset", "data", "last")
 
 
 # protobuf's Python and C descriptors have no type in common that its stubs would admit.
@@ -94,11 +95,13 @@ def people(roles: Collection[str], area: AreaRule, *, purpose: bool = False) -> 
 class Operation:
     """One route.
 
-    `verb` and `path` name it; parameters of the path are fields of the RPC's request. `rule` is mandatory: there is no
-    route without one. `status` answers success. `location`: template of the Location header, filled from the
-    request. `keyed`: an Idempotency-Key is required, and becomes the request's `request_id` where it has one.
-    `etag`: the answer carries one, and If-None-Match is honoured. `seconds`: deadline of the whole. `example`: values
-    that replace the generated ones in the documentation's example request.
+    `verb` and `path` name it; parameters of the path are fields of the RPC's request. `rule` is mandatory: there is no route
+    without one. `status` answers success. `location`: template of the Location header, filled from the request. `keyed`: an
+    Idempotency-Key is required, and becomes the request's `request_id` where it has one. `etag`: the answer carries one, and
+    If-None-Match is honoured. `raw`: the answer's `data` is a file of its `media_type`, one of these, and given as such to
+    whoever accepts that type, all its pages in one. `upload`: the body is a file, sent on part by part as `offset`, `data`
+    and `last`. `seconds`: deadline of the whole. `example`: values that replace the generated ones in the documentation's
+    example request.
     """
 
     verb: str
@@ -112,6 +115,8 @@ class Operation:
     location: str = ""
     keyed: bool = True
     etag: bool = False
+    raw: tuple[str, ...] = ()
+    upload: bool = False
     hot: bool = False
     batch: Batch | None = None
     seconds: float = 5.0
@@ -136,7 +141,7 @@ class Operation:
     @property
     def hidden(self) -> frozenset[str]:
         """Fields of the request that neither body nor query may give."""
-        return frozenset({*self.parameters, KEY_FIELD})
+        return frozenset({*self.parameters, KEY_FIELD, *(PART_FIELDS if self.upload else ())})
 
     @property
     def unwrapped(self) -> str:

@@ -4,6 +4,7 @@ import secrets
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -18,7 +19,7 @@ from opentelemetry import trace
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway import batches, codec, problems
+from gateway import batches, codec, files, problems
 from gateway.bodies import parse, read
 from gateway.clients import Upstreams
 from gateway.door import Door, Headers, headers_of, idempotency_key
@@ -76,6 +77,16 @@ async def _answer(operation: Operation, parts: Parts, request: Request, headers:
         batch = batches.take(operation, operation.batch, data, caller)
         lang = problems.language(headers.get("accept-language", ""))
         return Response(await batch.send(call, seconds=operation.seconds, lang=lang), operation.status, None, _JSON)
+    if operation.upload:
+        reply = await files.upload(
+            call,
+            message,
+            request,
+            headers,
+            check=partial(check_request, operation.rule, caller),
+            seconds=operation.seconds,
+        )
+        return _encode(operation, message, reply, headers)
     if operation.reads:
         codec.from_query(message, _query(request), hidden=operation.hidden)
     else:
@@ -88,10 +99,15 @@ async def _answer(operation: Operation, parts: Parts, request: Request, headers:
         setattr(message, KEY_FIELD, key)
     check_request(operation.rule, caller, message)
     reply = await call(message, timeout=operation.seconds)
+    if operation.raw and getattr(reply, "next_page_token", None) and _accepts(headers, reply.media_type):
+        return files.download(call, message, reply, seconds=operation.seconds, status=operation.status)
     return _encode(operation, message, reply, headers)
 
 
 def _encode(operation: Operation, message: Message, reply: Message, headers: Headers) -> Response:
+    if operation.raw and _accepts(headers, getattr(reply, "media_type")):  # noqa: B009 - the type of a reply does not say it
+        extra = files.disposition(getattr(reply, "media_type"))  # noqa: B009
+        return Response(getattr(reply, "data"), operation.status, extra, getattr(reply, "media_type"))  # noqa: B009
     whole = getattr(reply, operation.unwrapped) if operation.unwrapped else reply
     body = orjson.dumps(codec.encode(whole))
     response = Response(body, operation.status, None, _JSON)
@@ -106,6 +122,12 @@ def _encode(operation: Operation, message: Message, reply: Message, headers: Hea
         response.headers["etag"] = tag
         response.headers["cache-control"] = "private, no-cache"
     return response
+
+
+def _accepts(headers: Headers, media_type: str) -> bool:
+    """Whether the type is named; what accepts anything gets JSON like everywhere else."""
+    named = (part.partition(";")[0].strip().lower() for part in headers.get("accept", "").split(","))
+    return media_type in named
 
 
 def _from_path(message: Message, operation: Operation, values: dict[str, Any]) -> None:

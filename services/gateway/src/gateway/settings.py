@@ -14,6 +14,7 @@ class GatewaySettings(ProcessSettings):
 
     Targets: `host:port` of the services behind. Limits hold per caller and per gateway process: a sustained rate in
     requests per second and a burst. `batches_in_flight`: check-in batches of one caller on the way at the same time.
+    `verification_rate`, `verification_burst`: of anybody's look-ups of documents, per address.
     `body_limit`, `batch_body_limit`: bytes.
     """
 
@@ -26,6 +27,8 @@ class GatewaySettings(ProcessSettings):
     burst: Annotated[int, Field(ge=1)] = 1000
     check_in_rate: Annotated[float, Field(gt=0)] = 20_000.0
     check_in_burst: Annotated[int, Field(ge=1)] = 40_000
+    verification_rate: Annotated[float, Field(gt=0)] = 5.0
+    verification_burst: Annotated[int, Field(ge=1)] = 30
     batches_in_flight: Annotated[int, Field(ge=1, le=16)] = 2
     body_limit: Annotated[int, Field(ge=1024)] = 1024 * 1024
     batch_body_limit: Annotated[int, Field(ge=1024)] = 4 * 1024 * 1024

@@ -1,14 +1,15 @@
 """The wiring of the venue service, to be read from top to bottom. Nothing else knows all of its parts."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
 
 import asyncpg
-from chassis import logs, telemetry
+from chassis import idempotency, logs, telemetry
 from chassis import pool as pools
 from chassis.auth import TokenVerifier
-from chassis.clock import Clock, OffsetFileClock, SystemClock
+from chassis.clock import Clock, OffsetFileClock, SystemClock, local_day
 from chassis.events import (
     Broadcast,
     Bus,
@@ -31,25 +32,58 @@ from daysets.follower import Follower
 from daysets.index import DaySetIndex
 from daysets.segment import Segment
 from daysets.trust_store import TrustStore
-from lilitong.venue.v1 import venue_pb2_grpc, visit_pb2_grpc
+from ledger.note import Signer
+from lilitong.venue.v1 import (
+    application_pb2_grpc,
+    code_task_pb2_grpc,
+    cold_chain_pb2_grpc,
+    document_pb2_grpc,
+    duplicate_pb2_grpc,
+    enforcement_pb2_grpc,
+    export_pb2_grpc,
+    import_pb2_grpc,
+    inspection_pb2_grpc,
+    obligation_pb2_grpc,
+    occupancy_pb2_grpc,
+    spot_check_pb2_grpc,
+    summary_pb2_grpc,
+    venue_pb2_grpc,
+    visit_pb2_grpc,
+)
 from passes.replay import ReplayGuard
 from passes.vault import DirectoryVault
 
 from venue.clients import quarantine
+from venue.coldchain.rpc import ColdChainServicer
+from venue.documents.rendering import Renderer
+from venue.documents.rpc import DocumentServicer
+from venue.documents.standing import StandingOf
+from venue.enforcement import room as enforcement
+from venue.enforcement.inspections.photos import open_store
+from venue.enforcement.papers_standing import papers_standing
+from venue.exports.rpc import ExportServicer
 from venue.issuers import Issuers
+from venue.obligations.rpc import ObligationServicer
+from venue.register import room as register
 from venue.register.codes import VenueCodes
+from venue.register.duplicates import finding as duplicates
 from venue.register.rpc import VenueServicer
 from venue.register.zones import ZoneCache
 from venue.searches.again import SearchAgain
 from venue.searches.events import OPENED, Teller, opened_handler
 from venue.searches.search import Searching
 from venue.settings import VenueSettings
+from venue.spotcheck import room as spotcheck
+from venue.spotcheck.sealing import VAULT_KEY
+from venue.summary.rpc import FOLD_SECONDS, SummaryServicer
 from venue.visits.admission import Admission
 from venue.visits.check_out import CheckOuts
 from venue.visits.credentials import Credentials
 from venue.visits.freshness import ListState
 from venue.visits.recording import Recorder
 from venue.visits.rpc import VisitServicer
+from venue.watch.fold import TICK_SECONDS, Fold
+from venue.watch.rpc import CodeTaskServicer, OccupancyServicer
 
 STREAM = StreamSpec("VENUE", ("lilitong.venue.>",))
 HOT = {"/lilitong.venue.v1.VisitService/CheckIn", "/lilitong.venue.v1.VisitService/BatchCheckIn"}
@@ -86,7 +120,8 @@ async def build(settings: VenueSettings, clock: Clock, service: Service) -> None
     lists = await _restricted_list(settings, clock, service, pool, bus)
 
     # The register.
-    codes = VenueCodes(DirectoryVault(settings.vault))
+    vault = DirectoryVault(settings.vault)
+    codes = VenueCodes(vault)
     zone_bell = Broadcast(bus, "bell.venue.zones")
     service.closer("zone bell", zone_bell.close)
     zones = ZoneCache(pool, zone_bell)
@@ -107,15 +142,23 @@ async def build(settings: VenueSettings, clock: Clock, service: Service) -> None
     admission = Admission(codes, zones.find, credentials, lists.index, lists.state.too_old)
     check_outs = CheckOuts(pool, clock, zones, searching, recorder.tell)
 
+    # Inspections and the ladder; suspensions stand in the service's own log.
+    log = Signer(settings.log_origin, vault.ed25519_key(enforcement.LOG_KEY))
+    enforcing = enforcement.build(
+        pool,
+        clock,
+        log,
+        open_store(settings.photo_store, settings.vault.parent / "venue-photos"),
+        seal=seal,
+        told=relay.wake,
+        zones_changed=zones.announce,
+    )
+
     # What time brings about.
     sweep = Sweep()
     sweep.register("partitions", 600, lambda: maintain(pool, clock))
-    # One partition a turn, on a connection whose statements may last: it hinders nobody.
-    patient = await pools.create(
-        settings.database_url, application_name="venue upkeep", min_size=0, max_size=1, statement_seconds=110
-    )
-    service.closer("upkeep pool", lambda: pools.close(patient), limit=8)
-    sweep.register("closed partitions", 600, lambda: reindex_closed(patient, clock))
+    sweep.register("answers", 3600, partial(_forget_answers, pool, clock))
+    await _upkeep(settings, clock, service, sweep)
     service.task("sweep", sweep.run)
 
     # The door.
@@ -123,15 +166,96 @@ async def build(settings: VenueSettings, clock: Clock, service: Service) -> None
     server = Server(
         settings.listen, authenticators=[verifier], tls=_tls(settings), hot=HOT, hot_ratio=settings.hot_trace_ratio
     )
-    server.add(
-        VenueServicer(pool, clock, codes, zones, seal, relay.wake), venue_pb2_grpc.add_VenueServiceServicer_to_server
-    )
+    _register(clock, service, server, sweep, VenueServicer(pool, clock, codes, zones, seal, relay.wake))
     server.add(
         VisitServicer(pool, clock, admission, recorder, check_outs, lists.state.look),
         visit_pb2_grpc.add_VisitServiceServicer_to_server,
     )
+    # A memory of shown codes of its own: who checks in at work and then takes up a lot may show one code for both.
+    at_work = replace(credentials, replays=ReplayGuard())
+    _supervision(server, sweep, enforcing, ColdChainServicer(pool, clock, log, at_work, seal=seal, told=relay.wake))
+    _documents(settings, clock, service, server, pool, seal, relay)
+    _figures(clock, server, sweep, pool, seal, relay)
+    _spot_checks(
+        server,
+        sweep,
+        spotcheck.build(pool, clock, log, partial(vault.secret, VAULT_KEY), seal=seal, told=relay.wake),
+    )
     service.server(server)
     service.check("zones", lambda: zones.loaded)
+
+
+async def _upkeep(settings: VenueSettings, clock: Clock, service: Service, sweep: Sweep) -> None:
+    """One partition a turn, on a connection whose statements may last: it hinders nobody."""
+    patient = await pools.create(
+        settings.database_url, application_name="venue upkeep", min_size=0, max_size=1, statement_seconds=110
+    )
+    service.closer("upkeep pool", lambda: pools.close(patient), limit=8)
+    sweep.register("closed partitions", 600, lambda: reindex_closed(patient, clock))
+
+
+def _register(clock: Clock, service: Service, server: Server, sweep: Sweep, venues: VenueServicer) -> None:
+    """The register, and what leads into it and tidies it up: applications, imports, likely duplicates."""
+    rooms = register.build(
+        venues.pool, clock, venues.codes, seal=venues.seal, told=venues.wake, zones_changed=venues.zones.announce
+    )
+    service.task("imports", rooms.importing.run)
+    sweep.register("duplicates", duplicates.SECONDS, rooms.finding.tick)
+    sweep.register("abandoned imports", 3600, rooms.importing.forget_abandoned)
+    server.add(venues, venue_pb2_grpc.add_VenueServiceServicer_to_server)
+    server.add(rooms.applications, application_pb2_grpc.add_ApplicationServiceServicer_to_server)
+    server.add(rooms.imports, import_pb2_grpc.add_ImportServiceServicer_to_server)
+    server.add(rooms.duplicates, duplicate_pb2_grpc.add_DuplicateServiceServicer_to_server)
+
+
+def _supervision(server: Server, sweep: Sweep, enforcing: enforcement.Room, cold_chain: ColdChainServicer) -> None:
+    sweep.register("ladder", enforcement.TICK_SECONDS, enforcing.clocks.tick)
+    server.add(enforcing.inspections, inspection_pb2_grpc.add_InspectionServiceServicer_to_server)
+    server.add(enforcing.enforcement, enforcement_pb2_grpc.add_EnforcementServiceServicer_to_server)
+    server.add(cold_chain, cold_chain_pb2_grpc.add_ColdChainServiceServicer_to_server)
+
+
+def _spot_checks(server: Server, sweep: Sweep, checks: spotcheck.Room) -> None:
+    sweep.register("spot checks", spotcheck.TICK_SECONDS, checks.clocks.tick)
+    server.add(checks.servicer, spot_check_pb2_grpc.add_SpotCheckServiceServicer_to_server)
+
+
+def _documents(
+    settings: VenueSettings,
+    clock: Clock,
+    service: Service,
+    server: Server,
+    pool: asyncpg.Pool,
+    seal: Callable[[], bytes],
+    relay: Relay,
+) -> None:
+    """Documents are kept as content and made into sheets when asked for; letters and notices are documents that are served."""
+    renderer = Renderer(settings.verification_url)
+    service.closer("renderer", renderer.close)
+    standing = StandingOf(papers_standing)
+    server.add(
+        DocumentServicer(pool, clock, renderer, standing, settings.poster_body, seal, relay.wake),
+        document_pb2_grpc.add_DocumentServiceServicer_to_server,
+    )
+    server.add(
+        ObligationServicer(pool, clock, seal, relay.wake), obligation_pb2_grpc.add_ObligationServiceServicer_to_server
+    )
+
+
+def _figures(
+    clock: Clock, server: Server, sweep: Sweep, pool: asyncpg.Pool, seal: Callable[[], bytes], relay: Relay
+) -> None:
+    """What is counted of an area: its summary, crowds, suspicious codes; and tables as files."""
+    exports = ExportServicer(pool, clock)
+    sweep.register("exports", 3600, exports.forget)
+    server.add(exports, export_pb2_grpc.add_ExportServiceServicer_to_server)
+    summary = SummaryServicer(pool, clock)
+    sweep.register("summary", FOLD_SECONDS, summary.fold)
+    server.add(summary, summary_pb2_grpc.add_SummaryServiceServicer_to_server)
+    sweep.register("watch", TICK_SECONDS, Fold(pool, clock, seal, relay.wake).tick)
+    server.add(OccupancyServicer(pool), occupancy_pb2_grpc.add_OccupancyServiceServicer_to_server)
+    tasks = CodeTaskServicer(pool, clock, seal, relay.wake)
+    server.add(tasks, code_task_pb2_grpc.add_CodeTaskServiceServicer_to_server)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +337,11 @@ def _once(check: Callable[[], bool]) -> Callable[[], bool]:
         return held
 
     return holds
+
+
+async def _forget_answers(pool: asyncpg.Pool, clock: Clock) -> None:
+    async with pool.acquire() as connection:
+        await idempotency.purge(connection, local_day(clock.now()) - timedelta(days=idempotency.KEEP_DAYS))
 
 
 def _clock(settings: VenueSettings) -> Clock:

@@ -8,4 +8,5 @@ SCHEMA: Final = "venue"
 
 def migration_dirs(root: Path) -> list[Path]:
     """The migration folders, in order; `root` holds libs/ and services/ (the repository, or the image's folder)."""
-    return [root / "libs/chassis/migrations", root / "libs/daysets/migrations", root / "services/venue/migrations"]
+    libraries = [root / "libs" / library / "migrations" for library in ("chassis", "daysets", "ledger")]
+    return [*libraries, root / "services/venue/migrations"]

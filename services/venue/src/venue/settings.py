@@ -12,6 +12,9 @@ class VenueSettings(ServiceSettings):
     """Beside what every service is told.
 
     vault: folder of the key vault with the venue codes' signing key and the screens' secret, made at first use.
+    log_origin: name of the service's transparency log in its signed checkpoints; it never changes in a log's life.
+    photo_store: URL of the object store of inspections' photos, e.g. `s3://bucket/prefix`; "" is a folder beside the vault.
+    verification_url: address in the documents' QR codes, with `{verification_id}` in it; poster_body: who issues posters.
     quarantine_target: `host:port` of the service that publishes the restricted list. pool_size: connections to Postgres;
     commit_connections: those of them that write check-ins at the same time.
     """
@@ -19,6 +22,12 @@ class VenueSettings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="VENUE_")
 
     vault: Path
+    log_origin: Annotated[str, Field(pattern=r"^[^\s+]{1,200}$")] = "lilitong/venue"
+    photo_store: Annotated[str, Field(pattern=r"^([a-z0-9]+://.+)?$")] = ""
+    verification_url: Annotated[str, Field(pattern=r"^https?://.+\{verification_id\}")] = (
+        "http://localhost:8080/v1/document-verifications/{verification_id}"
+    )
+    poster_body: Annotated[str, Field(min_length=1, max_length=60)] = "离石区疫情防控办公室"
     quarantine_target: Annotated[str, Field(pattern=r"^.+:\d{1,5}$", description="host:port")]
     pool_size: Annotated[int, Field(ge=6, le=100)] = 12
     commit_connections: Annotated[int, Field(ge=1, le=4)] = 2

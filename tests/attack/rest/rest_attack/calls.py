@@ -4,23 +4,33 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import cache
 from random import Random
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from access_matrix.callers import PURPOSE
+from access_matrix.doors import written
+from access_matrix.samples import request_for
+from access_matrix.world import World
 from access_table import ROLES
 from devstack.stack import Stack
+from gateway import codec
 from gateway.operations import Operation
 from gateway.routes import OPERATIONS
 
 from rest_attack import wire
-from rest_attack.drafts import NEGATIVE, NOTHING, Draft
+from rest_attack.drafts import NEGATIVE, NOTHING, SAMPLED, Draft
 from rest_attack.things import Things
 from rest_attack.values import NASTY, Values, fresh_uuid
 
 ROUTES: Mapping[str, Operation] = {f"{one.verb} {one.path}": one for one in OPERATIONS}
 ELSEWHERE = ("141102003", "110101")
 _SUBJECTS = 6
+_IN_A_WORLD, _NEAR = 0.3, 0.8  # shares
+# Fields that are given a sensible value as a whole.
+WHOLE = frozenset({"rules", "operators", "companion_ids", "obligation_ids", "team_ids"})
+Json = dict[str, Any]
 RIGHT = "right"
 _SET_BY_US = ("authorization", "content-length", "transfer-encoding", "host", "connection", "expect", "upgrade", "te")
 
@@ -34,6 +44,7 @@ class Call:
     key: str
     target: str
     data: bytes
+    path: Mapping[str, Any]
     body: Any
     said: tuple[str, ...] = field(repr=False)
 
@@ -46,16 +57,17 @@ class Cast:
     """Tokens of everybody. Several people of each role, so that nobody is held up by the limit of one."""
 
     def __init__(self, stack: Stack, things: Things, random: Random) -> None:
-        self._random, self._things = random, things
-        mint = stack.minter.person
-        self._right = {role: [mint(f"attack-{role}-{n}", [role]) for n in range(_SUBJECTS)] for role in ROLES}
-        self._away = {role: [mint(f"away-{role}-{n}", [role], ELSEWHERE) for n in range(_SUBJECTS)] for role in ROLES}
-        self._operators = [mint(name, ["venue_operator"]) for name in things.operators]
+        self._random = random
+        mint = self._mint = cache(lambda name, role: stack.minter.person(name, [role]))
+        away = stack.minter.person
+        self._right = {role: [mint(f"attack-{role}-{n}", role) for n in range(_SUBJECTS)] for role in ROLES}
+        self._away = {role: [away(f"away-{role}-{n}", [role], ELSEWHERE) for n in range(_SUBJECTS)] for role in ROLES}
+        self._operators = [mint(name, "venue_operator") for name in things.operators]
         forged = self._right["tracer"][0]
         self._bad = ["Bearer " + forged[:-6] + "AAAAAA", "Bearer", "Basic YTpi", f"Bearer {forged[:40]}", "Device x"]
 
-    def somebody(self, operation: Operation, caller: str) -> tuple[str, str]:
-        """(role, Authorization) of a caller of that sort; "" for no header."""
+    def somebody(self, operation: Operation, caller: str, world: World | None = None) -> tuple[str, str]:
+        """(role, Authorization) of a caller of that sort; "" for no header. Of a world, whom its things know."""
         random = self._random
         role = random.choice(sorted(operation.rule.roles))
         if caller == "nobody":
@@ -66,6 +78,8 @@ class Cast:
             role = random.choice([one for one in ROLES if one not in operation.rule.roles])
         if caller == "wrong area":
             return role, "Bearer " + random.choice(self._away[role])
+        if world is not None and world.subject(role):
+            return role, "Bearer " + self._mint(world.subject(role), role)
         if role == "venue_operator" and random.random() < 0.85:
             return role, "Bearer " + random.choice(self._operators)
         return role, "Bearer " + random.choice(self._right[role])
@@ -80,25 +94,59 @@ class Caller:
 
     def call(self, draft: Draft, caller: str = RIGHT, *, key: str = "") -> Call:
         """One call; with `key`, under an Idempotency-Key given before."""
-        operation = ROUTES[draft.about]
-        role, authorization = self._cast.somebody(operation, caller)
+        operation, random = ROUTES[draft.about], self._random
+        lives = draft.mode == SAMPLED or (draft.mode != NEGATIVE and random.random() < _IN_A_WORLD)
+        world = random.choice(self._things.worlds) if lives else None
+        role, authorization = self._cast.somebody(operation, caller, world)
         body, path, query = deepcopy(draft.body), dict(draft.path), dict(draft.query)
         headers = {name: value for name, value in draft.headers.items() if name not in _SET_BY_US}
         if draft.mode != NEGATIVE:
-            self._feed(body, draft.about, role)
-            for values in (path, query):
-                self._feed(values, draft.about, role)
-            for name, value in self._things.together(draft.about, self._random).items():
-                for values in (path, query, body):
-                    if isinstance(values, dict) and name in values:
-                        values[name] = value
-            if self._random.random() < self._spoiled:
+            if draft.mode != SAMPLED:
+                body = self._sensible(draft.about, role, path, query, body)
+            if world is not None:
+                body = self._of_world(operation, world, role, draft.mode, path, query, body)
+            if random.random() < self._spoiled:
                 self._spoil(body if isinstance(body, dict) else query)
             if operation.keyed and not operation.reads:
-                headers["idempotency-key"] = key or fresh_uuid(self._random)
+                headers["idempotency-key"] = key or fresh_uuid(random)
+            headers |= PURPOSE if operation.rule.purpose else {}
+        if operation.raw and random.random() < 0.5:
+            headers["accept"] = random.choice(operation.raw)
         if authorization:
             headers["authorization"] = authorization
         return self._finish(draft, caller, path, query, headers, body)
+
+    def _sensible(self, about: str, role: str, path: Json, query: Json, body: Any) -> Any:
+        """Real and sensible values for the generated ones; returns the body."""
+        if ROUTES[about].upload:
+            return self._values.table() if self._random.random() < self._fed else body
+        for values in (body, path, query):
+            self._feed(values, about, role)
+        for name, value in self._things.together(about, self._random).items():
+            for values in (path, query, body):
+                if isinstance(values, dict) and name in values:
+                    values[name] = value
+        return body
+
+    def _of_world(
+        self, operation: Operation, world: World, role: str, mode: str, path: Json, query: Json, body: Any
+    ) -> Any:
+        """The request that is good for the things of a world; a generated one is only drawn near to it. Returns the body."""
+        request = request_for(type(operation.rpc.request()), world, role)
+        fields, given = codec.encode(request), written(operation, request)
+        path.update({name: fields[name] for name in operation.parameters})
+        if operation.upload:
+            return codec.unbase64(fields["data"]) if mode == SAMPLED else body
+        if operation.reads:
+            query.update(self._some(given, mode))
+        elif mode == SAMPLED:
+            return given if operation.verb != "DELETE" else NOTHING
+        elif isinstance(body, dict) and operation.batch is None:
+            body.update(self._some(given, mode))
+        return body
+
+    def _some(self, given: Mapping[str, Any], mode: str) -> Json:
+        return {name: value for name, value in given.items() if mode == SAMPLED or self._random.random() < _NEAR}
 
     def _finish(
         self,
@@ -118,13 +166,16 @@ class Caller:
         raw = None
         if isinstance(body, bytes):
             raw = body
+        elif isinstance(body, str) and body != NOTHING and ROUTES[draft.about].upload:
+            raw = body.encode("utf-8", "surrogatepass")
         elif not (isinstance(body, str) and body == NOTHING):
             raw = json.dumps(body, ensure_ascii=self._random.random() < 0.5).encode("utf-8", "surrogatepass")
         if raw is not None:
-            headers.setdefault("content-type", "application/json")
+            file = ROUTES[draft.about].upload and draft.mode != NEGATIVE
+            headers.setdefault("content-type", "text/csv" if file else "application/json")
         data = wire.request(verb, target, headers.items(), raw)
         said = tuple(_leaves([body if not isinstance(body, bytes) else "", list(path.values()), list(query.values())]))
-        return Call(draft, caller, headers.get("idempotency-key", ""), target, data, body, said)
+        return Call(draft, caller, headers.get("idempotency-key", ""), target, data, path, body, said)
 
     def _feed(self, value: Any, about: str, role: str) -> None:
         if isinstance(value, list):
@@ -132,7 +183,7 @@ class Caller:
                 self._feed(one, about, role)
         elif isinstance(value, dict):
             for name in list(value):
-                if isinstance(value[name], dict | list) and name not in {"rules", "operators", "companion_ids"}:
+                if isinstance(value[name], dict | list) and name not in WHOLE:
                     self._feed(value[name], about, role)
                 elif self._random.random() < self._fed:
                     sensible = self._values.of(name, about, role)

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
 from random import Random
 from typing import Any
@@ -11,7 +11,7 @@ from devstack.stack import Stack
 from gateway.operations import KEY_FIELD
 
 from rest_attack.calls import RIGHT, ROUTES, Call, Caller, Cast
-from rest_attack.drafts import NEGATIVE, POSITIVE, Draft, Wanted, stream
+from rest_attack.drafts import NEGATIVE, NOTHING, POSITIVE, SAMPLED, Draft, Wanted, stream
 from rest_attack.report import Report, done
 from rest_attack.sound import sound
 from rest_attack.stored import Acknowledged
@@ -22,6 +22,7 @@ TASKS = 24
 WRONG_CALLERS = ("nobody", "forger", "wrong role", "wrong area")
 _WRONG, _REPEATED = 0.08, 0.12  # shares
 _FEWER = 3  # a batch costs as much as some calls
+_SAMPLES = 8  # of the calls of an operation, one in so many is one that the access matrix knows to be good
 _TIMES = 2  # a draft costs more than its call: each is sent about other things and by other people again
 
 
@@ -35,26 +36,29 @@ class Campaign:
 
     async def refused(self, each: int) -> None:
         """Only calls that must be refused: spoiled ones of the right people, sound ones of the wrong."""
-        await self._run([Wanted(about, mode, each) for about in ROUTES for mode in (NEGATIVE, POSITIVE)], self._refuse)
+        wanted = [Wanted(about, mode, each) for about in ROUTES for mode in (NEGATIVE, POSITIVE)]
+        await self._run(stream(wanted, self.seed), self._refuse)
 
     async def reaching(self, each: int) -> None:
-        """Sensible calls of the right people, a few spoiled, a few of the wrong people, some repeated."""
+        """Good and sensible calls of the right people, a few spoiled, a few of the wrong people, some repeated."""
+        # These first: what is there in one state only would else be used up by calls that hardly differ from one another.
+        good = [Draft(about, SAMPLED, {}, {}, {}, NOTHING) for about in ROUTES for _ in range(max(each // _SAMPLES, 1))]
+        self._random.shuffle(good)
+        await self._run([good], self._reach)
         wanted = []
         for about, operation in ROUTES.items():
             count = each // _TIMES
             wanted.append(Wanted(about, POSITIVE, count // _FEWER if operation.batch else count))
             wanted.append(Wanted(about, NEGATIVE, count // 20))
-        await self._run(wanted, self._reach, times=_TIMES)
+        await self._run((portion * _TIMES for portion in stream(wanted, self.seed)), self._reach)
 
-    async def _run(
-        self, wanted: list[Wanted], act: Callable[[list[Line], Draft], Awaitable[None]], *, times: int = 1
-    ) -> None:
+    async def _run(self, portions: Iterable[list[Draft]], act: Callable[[list[Line], Draft], Awaitable[None]]) -> None:
         queue: asyncio.Queue[Draft | None] = asyncio.Queue()
         loop = asyncio.get_running_loop()
 
         def draw() -> None:
-            for portion in stream(wanted, self.seed):
-                for draft in portion * times:
+            for portion in portions:
+                for draft in portion:
                     loop.call_soon_threadsafe(queue.put_nowait, draft)
 
         async def work() -> None:
@@ -74,7 +78,7 @@ class Campaign:
         answer = await line.send(call.data)
         self.report.count(call, answer)
         self.acknowledged.take(call, answer)
-        if done(answer) and answer.body:
+        if done(answer) and answer.body and answer.header("content-type") == "application/json":
             self._things.tell(json.loads(answer.body))
         return answer
 

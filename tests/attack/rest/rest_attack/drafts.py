@@ -14,14 +14,17 @@ from pathlib import Path
 from typing import Any
 
 DESCRIPTION = Path(__file__).parents[4] / "docs/api/openapi.json"
-POSITIVE, NEGATIVE = "positive", "negative"
+POSITIVE, NEGATIVE, SAMPLED = "positive", "negative", "sampled"
 PROCESSES = 2
 _PER_TASK = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """One request. `body`: JSON value, bytes to be sent as they are, or `NOTHING`. `about`: "POST /v1/cases"."""
+    """One request. `body`: JSON value, bytes to be sent as they are, or `NOTHING`. `about`: "POST /v1/cases".
+
+    A `SAMPLED` one has nothing in it: the access matrix makes such a request of the things in a world.
+    """
 
     about: str
     mode: str

@@ -9,7 +9,7 @@ from rest_attack.calls import Call
 from rest_attack.wire import Answer
 
 _LONG = 12  # shorter ones stand anywhere by chance
-DONE = frozenset({200, 201, 207, 304})
+DONE = frozenset({200, 201, 202, 207, 304})
 
 
 def done(answer: Answer) -> bool:

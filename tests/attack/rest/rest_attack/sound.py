@@ -26,13 +26,16 @@ def sound(call: Call) -> bool:
     if call.target in _described()["paths"] and call.target != path:
         return True  # what was put into the path names another operation
     operation = _described()["paths"][path][verb.lower()]
+    # An empty value in a query says what leaving it out says; an empty list is not even sent.
+    sent = {name: value for name, value in call.draft.query.items() if value not in ([], {})}
+    query = {name: value for name, value in sent.items() if value not in (None, "")}
     given: dict[str, Mapping[str, Any]] = {
         "path": call.draft.path,
-        "query": call.draft.query,
+        "query": query,
         "header": call.draft.headers,
     }
     known = {(one["in"], one["name"].lower()): one for one in operation["parameters"]}
-    if any(("query", name.lower()) not in known for name in call.draft.query):
+    if any(("query", name.lower()) not in known for name in sent):
         return False
     for (place, _), parameter in known.items():
         values = {name.lower(): value for name, value in given[place].items()}
@@ -47,8 +50,8 @@ def sound(call: Call) -> bool:
 
 def _body_fits(operation: Any, body: Any) -> bool:
     described = operation.get("requestBody")
-    if described is None:
-        return True
+    if described is None or "application/json" not in described["content"]:
+        return True  # any bytes are a file
     if isinstance(body, bytes):
         try:
             body = json.loads(body)

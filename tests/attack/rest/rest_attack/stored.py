@@ -3,7 +3,7 @@
 import json
 import os
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
@@ -14,24 +14,11 @@ from chassis.migrate import with_database
 from devstack.stack import Stack
 
 from rest_attack.calls import Call
+from rest_attack.made import MADE
 from rest_attack.wire import Answer
 
-# What a call makes → its table and the field, in request and table alike, that names it.
-MADE: Mapping[str, tuple[str, str]] = {
-    "POST /v1/households": ("quarantine.households", "household_id"),
-    "POST /v1/household-batches": ("quarantine.households", "household_id"),
-    "POST /v1/paper-cards": ("quarantine.paper_cards", "card_id"),
-    "POST /v1/policies": ("quarantine.policies", "policy_id"),
-    "POST /v1/cases": ("quarantine.cases", "case_id"),
-    "POST /v1/lab-results": ("quarantine.lab_results", "lab_result_id"),
-    "POST /v1/restrictions": ("quarantine.restriction_proposals", "restriction_id"),
-    "POST /v1/drills": ("quarantine.drills", "drill_id"),
-    "POST /v1/venues": ("venue.venues", "venue_id"),
-    "POST /v1/venue-batches": ("venue.venues", "venue_id"),
-    "POST /v1/posts": ("checkpoint.posts", "post_id"),
-    "POST /v1/devices": ("checkpoint.devices", "device_id"),
-}
-Ids = dict[str, set[str]]
+Ids = dict[tuple[str, str], set[str]]
+VENUES = MADE["POST /v1/venues"].key
 
 
 @asynccontextmanager
@@ -52,11 +39,13 @@ async def at_rest(connection: asyncpg.Connection) -> dict[str, str]:
 
 
 async def ids(connection: asyncpg.Connection) -> Ids:
-    """Table → the ids of all that is in it."""
-    found: Ids = {}
-    for table, column in set(MADE.values()):
-        found[table] = {str(row[0]) for row in await connection.fetch(f"SELECT {column} FROM {table}")}
-    return found
+    """Kind of thing → the ids of all of them that there are."""
+    return {one.key: {str(row[0]) for row in await connection.fetch(one.select)} for one in set(MADE.values())}
+
+
+async def imported(connection: asyncpg.Connection) -> int:
+    """How many venues imports say they have made: these venues have ids that no call gave."""
+    return int(await connection.fetchval("SELECT coalesce(sum(created), 0) FROM venue.imports"))
 
 
 class Acknowledged:
@@ -66,15 +55,16 @@ class Acknowledged:
         self.ids: Ids = defaultdict(set)
 
     def take(self, call: Call, answer: Answer) -> None:
-        if call.draft.about not in MADE or answer.status not in {200, 201, 207}:
+        if call.draft.about not in MADE or answer.status not in {200, 201, 202, 207}:
             return
-        table, name = MADE[call.draft.about]
+        made = MADE[call.draft.about]
         if answer.status != 207:
-            self.ids[table].add(_plain(call.body[name]))
+            given = call.path if made.field in call.path else call.body
+            self.ids[made.key].add(_plain(given[made.field]))
             return
         for item, result in zip(call.body["requests"], json.loads(answer.body)["results"], strict=True):
             if not result.get("error"):
-                self.ids[table].add(_plain(item[name]))
+                self.ids[made.key].add(_plain(item[made.field]))
 
 
 def _plain(value: Any) -> str:

@@ -27,14 +27,20 @@ _KEPT = 400
 # Names under which answers tell of things that requests name; others would be taken for something that they are not.
 TOLD = frozenset({
     "household_id", "resident_id", "card_id", "policy_id", "case_id", "lab_result_id", "task_id", "restriction_id",
-    "evidence_id", "venue_id", "zone", "post_id", "device_id", "drill_id",
+    "evidence_id", "venue_id", "zone", "post_id", "device_id", "drill_id", "inspection_id", "measure_id", "suspension_id",
+    "extension_id", "lift_id", "appeal_id", "application_id", "import_id", "candidate_id", "template_id", "obligation_id",
+    "document_id", "team_id", "inspector_id", "draw_id", "premises_id", "lot_id", "sample_id", "proposal_id", "decision_id",
+    "export_id",
 })  # fmt: skip
 _OTHER_NAMES = {"code": "venue_code", "next_page_token": "page_token", "visit_ids": "visit_id", "card": "card"}
 _OF_A_WORLD = {
     "suspect_id": "resident_id", "restricted_id": "resident_id", "approving_case_id": "case_id",
     "approving_result_id": "lab_result_id", "closing_case_id": "case_id", "lifting_id": "restriction_id",
     "lift_proposed_id": "restriction_id", "proposal_id": "restriction_id", "replacing_zone": "zone",
-    "revoking_zone": "zone", "screen_zone": "zone", "revoking_device_id": "device_id",
+    "revoking_zone": "zone", "screen_zone": "zone", "revoking_device_id": "device_id", "ladder_policy_id": "policy_id",
+    "rectifying_id": "measure_id", "suspended_id": "measure_id", "growing_id": "venue_id", "letter_draft_id": "template_id",
+    "growing_team_id": "team_id", "lot_sample_id": "sample_id", "released_lot_id": "lot_id", "recall_id": "decision_id",
+    "ended_draw_id": "draw_id",
 }  # fmt: skip
 
 
@@ -46,6 +52,7 @@ class Things:
         self._pairs: dict[str, list[dict[str, Any]]] = {}
         self.phones: list[Phone] = []
         self.operators: list[str] = []
+        self.worlds: list[World] = []
         self._seconds = itertools.count()
 
     @classmethod
@@ -79,6 +86,7 @@ class Things:
         return things
 
     def _take_world(self, world: World) -> None:
+        self.worlds.append(world)
         for field in fields(World):
             name = _OF_A_WORLD.get(field.name, field.name)
             if name in TOLD or name in {"id_number", "venue_code", "visit_id"}:

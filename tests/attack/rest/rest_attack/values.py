@@ -13,26 +13,24 @@ from devstack.demo.places import FENGSHAN, community
 from devstack.district import RULES
 from passes.days import day_number, local_day
 
+from rest_attack import made
 from rest_attack.things import Things
 
 HOME = community(FENGSHAN, 0)
 AREAS = (HOME, HOME, HOME, community(FENGSHAN, 1), f"{HOME}001", "141102002", "141102")
-# The thing that a call makes: its id is the client's.
-_MADE = {
-    "POST /v1/households": {"household_id", "resident_id"},
-    "POST /v1/household-batches": {"household_id", "resident_id"},
-    "POST /v1/paper-cards": {"card_id"},
-    "POST /v1/policies": {"policy_id"},
-    "POST /v1/cases": {"case_id"},
-    "POST /v1/lab-results": {"lab_result_id"},
-    "POST /v1/restrictions": {"restriction_id"},
-    "POST /v1/drills": {"drill_id"},
-    "POST /v1/venues": {"venue_id"},
-    "POST /v1/venue-batches": {"venue_id"},
-    "POST /v1/posts": {"post_id"},
-    "POST /v1/devices": {"device_id"},
-}
-_BACK = {"specimen_at": 3600, "given_at": 7200, "scanned_at": 40, "left_at": 5, "effective_from": -7200}
+_BACK = {
+    "specimen_at": 3600, "given_at": 7200, "scanned_at": 40, "left_at": 5, "effective_from": -7200, "inspected_at": 600,
+    "served_at": 600, "begun_at": 300, "arrived_at": 3600, "taken_at": 1800, "tested_at": 600, "performed_at": 900,
+    "distributed_at": 300, "ends_at": -86400,
+}  # fmt: skip
+# Fields that name things of another name's pool.
+_SAME_AS = {
+    "subject_id": "venue_id", "kept_venue_id": "venue_id", "from_venue_id": "premises_id", "to_venue_id": "venue_id",
+    "reinspects": "measure_id",
+}  # fmt: skip
+_OFTEN_EMPTY = {"drill_id": 0.9, "reinspects": 0.8, "to_venue_id": 0.8}
+# Names that mean something else elsewhere.
+_ONLY = {"rules": "POST /v1/policies"}
 _CHANNELS = {"app_backend": "self", "registrar": "import"}
 _PHONE_DAYS = 8
 
@@ -69,25 +67,41 @@ class Values:
             "companion_ids": lambda: list(random.choice(things.phones).companions[:2]),
             "page_token": lambda: things.pick("page_token", random) if random.random() < 0.4 else "",
             "late": lambda: random.random() < 0.2,
+            "obligation_ids": lambda: [things.pick("obligation_id", random) or fresh_uuid(random)],
+            "team_ids": lambda: [things.pick("team_id", random) or fresh_uuid(random)],
+            "home_community": lambda: random.choice(AREAS[-2:]),
+            "photo_sha256": lambda: encode(secrets.token_bytes(32)),
+            "proof_sha256": lambda: encode(secrets.token_bytes(32)),
+            "contribution": lambda: encode(secrets.token_bytes(32)),
             "page_size": lambda: random.choice((1, 2, 50, 500)),
         }
 
     def of(self, name: str, about: str, role: str) -> Any:
         """A sensible value for a field, None when nothing better than the generated one is known."""
         random = self._random
-        if name in _MADE.get(about, ()) and random.random() < 0.8:
+        if name in made.fresh(about) and random.random() < 0.8:
             return f"drill-{random.getrandbits(48):x}" if name == "drill_id" else fresh_uuid(random)
-        if name == "drill_id" and "/drills" not in about:
-            return "" if random.random() < 0.9 else self._things.pick(name, random)
+        if _ONLY.get(name, about) != about:
+            return None
+        if "/drills" not in about and random.random() < _OFTEN_EMPTY.get(name, 0.0):
+            return ""
         if name in _BACK:
             away = timedelta(seconds=_BACK[name] + random.randint(-60, 60))
             return (datetime.now(UTC) - away).isoformat()
-        if name == "channel":
-            return _CHANNELS.get(role, "proxy")
-        if name == "scanned_by_staff":
-            return role == "venue_operator"
+        by_role = {"channel": _CHANNELS.get(role, "proxy"), "scanned_by_staff": role == "venue_operator"}
+        if name in by_role:
+            return by_role[name]
         make = self._makers.get(name)
-        return make() if make is not None else self._things.pick(name, random)
+        return make() if make is not None else self._things.pick(_SAME_AS.get(name, name), random)
+
+    def table(self) -> bytes:
+        """A file of venues, some of them already there, some rows unfit."""
+        random = self._random
+        rows = [
+            f"店{random.randrange(300)},{random.choice(('餐饮', '超市', '无此类'))},{random.choice(AREAS)},演示街{random.randrange(9)}号"
+            for _ in range(random.randrange(4))
+        ]
+        return "\n".join(["名称,类别,区划代码,地址", *rows]).encode(random.choice(("utf-8", "gb18030")))
 
     def presented(self, item: dict[str, Any]) -> None:
         """A check-in's venue code and a credential that is shown for it."""

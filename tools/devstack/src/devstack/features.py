@@ -22,12 +22,15 @@ RESULTS = Path(".lilitong") / "features.json"
 START, END = "<!-- features:start -->", "<!-- features:end -->"
 
 TITLES = {
-    "V1": "Venue register", "V3": "Venue code", "V4": "Check-in", "V5": "Occupancy", "V11": "Exposure search",
+    "V1": "Venue register", "V2": "Obligations", "V3": "Venue code", "V4": "Check-in", "V5": "Occupancy",
+    "V6": "Inspection", "V7": "Enforcement ladder", "V8": "Documents", "V9": "Spot checks", "V10": "Cold chain",
+    "V11": "Exposure search",
     "C1": "Checkpoints and scanner devices", "C2": "Verdicts and the three codes", "C3": "Policy of a post",
     "C4": "Offline scanners",
     "Q1": "Register of residents", "Q2": "Pass and paper card", "Q4": "Policy as versioned data", "Q5": "Case",
     "Q6": "Contacts", "Q7": "Quarantine order", "Q10": "Restriction", "Q11": "Explanation",
     "X1": "Areas", "X2": "Access", "X3": "Transparency log", "X4": "Purpose-bound reads", "X5": "Retention",
+    "X6": "Dashboard and daily brief", "X7": "Escalation of lateness",
     "X8": "Import and export", "X9": "Chinese and English", "X10": "Drill", "X11": "Operations",
     "P1": "Durable scans (measure)", "P2": "Durable batches (measure)", "P3": "Durable check-ins (measure)",
     "P4": "The loop at 2,000 contacts (measure)", "P5": "Exposure search (measure)",

@@ -11,8 +11,10 @@ from gateway.codec import Json
 from gateway.documentation.examples import example, sample_id, value
 from gateway.documentation.refusals import REFUSALS, problem_schema, refusal, system_paths
 from gateway.documentation.schemas import PROBLEM, Schemas, is_required, reference
+from gateway.files import MEDIA_TYPES
 from gateway.operations import KEY_FIELD, Operation, rules_of
 from gateway.routes import OPERATIONS
+from gateway.verification import described
 from gateway.visits import VISIT_KEY
 
 _JSON = "application/json"
@@ -35,6 +37,13 @@ _TAGS = {
     "restrictions": "Limits on people, with evidence, two approvers and an end.",
     "drills": "The same loop with synthetic people.",
     "venues": "Venues, zones and their codes.",
+    "documents": "Numbered papers, and whether they hold.",
+    "imports": "Venues from files, as jobs.",
+    "applications": "A venue's own way into the register.",
+    "obligations": "Letters and notices that every venue gets.",
+    "spot-checks": "Which pair looks at which venue, drawn so that nobody can steer it.",
+    "cold-chain": "Imported lots, where they went, and their recall.",
+    "figures": "What an area comes to: figures, crowds, copied codes, tables as files.",
     "checkpoints": "Control posts and scanners.",
     "system": "The gateway itself.",
 }
@@ -47,6 +56,7 @@ def document(operations: Sequence[Operation] = OPERATIONS) -> Json:
     paths: dict[str, Json] = {}
     for operation in operations:
         paths.setdefault(operation.path, {})[operation.verb.lower()] = _operation(operation, schemas)
+    paths |= described()
     paths |= system_paths()
     return {
         "openapi": "3.1.0",
@@ -133,6 +143,9 @@ def _header(name: str, description: str, schema: Json, shown: str) -> Json:
 
 
 def _body(operation: Operation, schemas: Schemas) -> Json | None:
+    if operation.upload:
+        file: Json = {"schema": {"type": "string", "contentMediaType": "text/csv"}}
+        return {"required": True, "content": dict.fromkeys(MEDIA_TYPES, file)}
     schema, shown = request_schema(operation, schemas), request_example(operation)
     if not schema["properties"]:
         return None
@@ -192,6 +205,9 @@ def _responses(operation: Operation, schemas: Schemas) -> Json:
             "content": {_JSON: {"schema": schema, "example": shown}},
         }
     }
+    if operation.raw:
+        file: Json = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
+        found[str(operation.status)]["content"] |= dict.fromkeys(operation.raw, file)
     if operation.etag:
         found["304"] = {"description": "Unchanged since the ETag given."}
     bodiless = {408, 413, 415, 422} if operation.reads else set()

@@ -104,6 +104,12 @@ class Schemas:
 
     def value(self, field: Field, rules: Any, *, given: bool) -> Json:
         """The schema of one value of a field."""
+        schema = self._value(field, rules, given=given)
+        if given and rules.ignore and field.type in {FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES}:
+            return {"anyOf": [schema, {"type": "string", "maxLength": 0}]}  # its rules are waived for the empty one
+        return schema
+
+    def _value(self, field: Field, rules: Any, *, given: bool) -> Json:
         if field.message_type is not None:
             if field.message_type.full_name == TIMESTAMP:
                 return {"type": "string", "format": "date-time"}
@@ -125,7 +131,9 @@ class Schemas:
 def is_required(field: Field) -> bool:
     """Whether leaving a field of a request out breaks the contract: its zero value does, or it is said so."""
     rules = rules_of(field)
-    if field.containing_oneof is not None:
+    if (
+        field.containing_oneof is not None or rules.ignore
+    ):  # a rule that is waived for the zero value allows leaving it out
         return False
     if field.is_repeated:
         return bool(rules.repeated.min_items)

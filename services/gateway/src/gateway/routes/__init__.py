@@ -2,15 +2,24 @@
 
 from gateway.operations import Operation
 from gateway.routes import (
+    applications,
     cases,
     check_ins,
     checkpoints,
+    cold_chain,
+    documents,
     drills,
+    enforcement,
+    figures,
     households,
+    imports,
+    inspections,
     interviews,
+    obligations,
     passes,
     policies,
     restrictions,
+    spot_checks,
     venues,
 )
 
@@ -24,5 +33,14 @@ OPERATIONS: tuple[Operation, ...] = (
     *restrictions.OPERATIONS,
     *drills.OPERATIONS,
     *venues.OPERATIONS,
+    *applications.OPERATIONS,
+    *imports.OPERATIONS,
+    *inspections.OPERATIONS,
+    *enforcement.OPERATIONS,
+    *documents.OPERATIONS,
+    *obligations.OPERATIONS,
+    *cold_chain.OPERATIONS,
+    *spot_checks.OPERATIONS,
+    *figures.OPERATIONS,
     *checkpoints.OPERATIONS,
 )

@@ -9,13 +9,13 @@ from asyncpg import Record
 from chassis.access import RESOURCE, allow, current_caller, require_area
 from chassis.clock import Clock
 from chassis.errors import DomainError, Kind
+from chassis.writes import Writes
 from google.protobuf.timestamp_pb2 import Timestamp
 from ledger.store import Db
 from lilitong.quarantine.v1 import contact_pb2 as pb
 from lilitong.quarantine.v1.contact_pb2_grpc import ContactServiceServicer
 
 from quarantine.cases import contacts, paging, store
-from quarantine.requests import Writes
 from quarantine.restrictions import sealing
 from quarantine.restrictions.sealing import Sealer
 

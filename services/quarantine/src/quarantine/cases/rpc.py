@@ -9,6 +9,7 @@ import asyncpg
 from chassis.access import RESOURCE, allow, current_caller, require_area
 from chassis.clock import Clock
 from chassis.errors import DomainError, Kind, constraint_errors
+from chassis.writes import Writes
 from google.protobuf.timestamp_pb2 import Timestamp
 from ledger.store import Db
 from lilitong.quarantine.v1 import case_pb2 as pb
@@ -19,7 +20,6 @@ from quarantine.cases.approving import Approving
 from quarantine.cases.model import Case, CaseState, Impact, LabResult
 from quarantine.drills.store import require_running
 from quarantine.policy import store as policies
-from quarantine.requests import Writes
 
 
 class CaseRpc(CaseServiceServicer):

@@ -7,13 +7,13 @@ import asyncpg
 from chassis.access import RESOURCE, allow, current_caller, require_area
 from chassis.clock import Clock
 from chassis.errors import DomainError, Kind, constraint_errors
+from chassis.writes import Writes
 from ledger.store import Db
 from lilitong.quarantine.v1 import drill_pb2 as pb
 from lilitong.quarantine.v1.drill_pb2_grpc import DrillServiceServicer
 
 from quarantine.daysets.issue import Issuer
 from quarantine.drills import store
-from quarantine.requests import Writes
 from quarantine.restrictions import store as restrictions
 
 

@@ -12,6 +12,7 @@ from chassis.clock import Clock
 from chassis.errors import DomainError, Kind, constraint_errors
 from chassis.pool import Connection
 from chassis.rpc.status import to_proto
+from chassis.writes import Writes
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 from google.protobuf.empty_pb2 import Empty
 from lilitong.quarantine.v1 import pass_pb2 as pb
@@ -24,7 +25,6 @@ from quarantine.daysets.issue import Issuer
 from quarantine.issuing import store
 from quarantine.issuing.issue import Issuing, Passes, Request
 from quarantine.issuing.model import Holder, Order
-from quarantine.requests import Writes
 
 
 class PassRpc(PassServiceServicer):

@@ -8,6 +8,7 @@ import asyncpg
 from chassis.access import NOWHERE, allow, current_caller
 from chassis.clock import Clock
 from chassis.errors import DomainError, Kind, constraint_errors
+from chassis.writes import Writes
 from google.protobuf.timestamp_pb2 import Timestamp
 from ledger.store import Db
 from lilitong.quarantine.v1 import policy_pb2 as pb
@@ -15,7 +16,6 @@ from lilitong.quarantine.v1.policy_pb2_grpc import PolicyServiceServicer
 
 from quarantine.policy import store
 from quarantine.policy.model import APPROVALS_NEEDED, Draft, Policy, PolicyRules
-from quarantine.requests import Writes
 
 _READERS = {"policy_editor", "approver", "tracer", "command", "auditor"}
 

@@ -9,6 +9,7 @@ import asyncpg
 from chassis.access import RESOURCE, allow, current_caller, require_area
 from chassis.clock import Clock
 from chassis.errors import DomainError, Kind
+from chassis.writes import Writes
 from google.protobuf.timestamp_pb2 import Timestamp
 from ledger.note import Signer
 from ledger.store import Db
@@ -19,7 +20,6 @@ from passes.days import date_of
 from quarantine.cases import contacts
 from quarantine.cases import store as cases
 from quarantine.daysets import store as lists
-from quarantine.requests import Writes
 from quarantine.restrictions import store
 from quarantine.restrictions.deciding import Deciding, known, known_evidence, known_restriction
 from quarantine.restrictions.explaining import explain

@@ -17,7 +17,7 @@ from venue.register.code_store import CodeRequest, Versions
 from venue.register.codes import VenueCodes
 from venue.register.events import publish_code
 from venue.register.model import Venue
-from venue.register.permission import permitted
+from venue.register.permission import permitted, require_open
 from venue.register.zones import ZoneCache
 
 
@@ -66,9 +66,10 @@ class CodeMethods:
     async def _change(self, request_id: str, action: str, zone: int) -> tuple[Venue, CodeRequest]:
         """Do it once: the same request again gets what it led to then, whatever has happened since."""
         async with self.pool.acquire() as connection, connection.transaction():
-            venue = permitted(await store.venue_of_zone(connection, zone))
+            permitted(await store.venue_of_zone(connection, zone))
             # The register's lock also makes two equal requests follow each other.
             await store.lock_register(connection)
+            venue = permitted(await store.venue_of_zone(connection, zone))  # which may have been closed meanwhile
             done = await code_store.answered(connection, UUID(request_id))
             if done is not None:
                 if (done.action, done.zone) != (action, zone):
@@ -76,6 +77,7 @@ class CodeMethods:
                         Kind.MISMATCH, "IDEMPOTENCY_MISMATCH", "This request id was used before with other content."
                     )
                 return venue, done
+            require_open(venue)
             done = await self._act(connection, UUID(request_id), action, venue, zone)
             await code_store.remember(connection, done)
         self.wake()

@@ -1,16 +1,26 @@
 """What the register publishes; venues are the aggregates."""
 
 from collections.abc import Callable, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Final
 
 from chassis.events import Event, publish
+from google.protobuf.timestamp_pb2 import Timestamp
 from lilitong.venue.v1 import events_pb2, venue_pb2
 
 from venue.register.model import Venue
 
 REGISTERED: Final = "lilitong.venue.venue.v1.registered"
+CHANGED: Final = "lilitong.venue.venue.v1"
 CODE_CHANGED: Final = "lilitong.venue.code.v1.changed"
+
+
+def stamp(at: datetime | None) -> Timestamp | None:
+    if at is None:
+        return None
+    found = Timestamp()
+    found.FromDatetime(at)
+    return found
 
 
 def encode_venue(venue: Venue) -> venue_pb2.Venue:
@@ -33,7 +43,21 @@ def encode_venue(venue: Venue) -> venue_pb2.Venue:
         ],
         operators=venue.operators,
         drill_id=venue.drill_id,
+        closed_at=stamp(venue.closed_at),
+        merged_into="" if venue.merged_into is None else str(venue.merged_into),
     )
+
+
+async def publish_changed(connection: Any, venue: Venue, what: str, today: date, seal: Callable[[], bytes]) -> None:
+    """`what`: zones_added, owner_changed, closed or merged."""
+    event = Event.of(
+        events_pb2.VenueChanged(venue=encode_venue(venue)),
+        subject=f"{CHANGED}.{what}",
+        aggregate=str(venue.venue_id),
+        day=today,
+        drill_id=venue.drill_id,
+    )
+    await publish(connection, [event], seal=seal)
 
 
 async def publish_registered(connection: Any, venues: Sequence[Venue], today: date, seal: Callable[[], bytes]) -> None:

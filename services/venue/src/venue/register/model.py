@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from re import ASCII
 from re import compile as compile_pattern
@@ -28,6 +29,25 @@ class NewZone:
 
 
 @dataclass(frozen=True, slots=True)
+class Particulars:
+    """Who owns a venue and answers for it; business data that stays out of logs and events."""
+
+    owner: str = ""
+    responsible_person: str = ""
+    licence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """`particulars` and the venue's accounts from a moment on."""
+
+    particulars: Particulars
+    operators: tuple[str, ...]
+    since: datetime
+    recorded_by: str
+
+
+@dataclass(frozen=True, slots=True)
 class NewVenue:
     """A registration. `digest` (32 bytes) covers everything but the request's id: a repeat has the same."""
 
@@ -41,6 +61,7 @@ class NewVenue:
     operators: tuple[str, ...]
     drill_id: str
     digest: bytes
+    particulars: Particulars = Particulars()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +85,8 @@ class Venue:
     operators: tuple[str, ...]
     drill_id: str
     zones: tuple[Zone, ...]
+    closed_at: datetime | None = None
+    merged_into: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +107,11 @@ class ZoneFacts:
     screen_version: int
     operators: frozenset[str]
     drill_id: str
+    # From … until, each: when the venue is suspended. Judged by the time of the check-in, so that an end needs nobody.
+    suspensions: tuple[tuple[datetime, datetime], ...] = ()
+
+    def suspended(self, at: datetime) -> bool:
+        return any(starts <= at < ends for starts, ends in self.suspensions)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,3 +19,9 @@ def permitted(venue: Venue | None) -> Venue:
     if only_operator() and current_caller().subject not in venue.operators:
         raise DomainError(Kind.DENIED, "NOT_AN_OPERATOR", "Only the venue's own accounts may do this.")
     return venue
+
+
+def require_open(venue: Venue) -> None:
+    """Raises PRECONDITION / VENUE_CLOSED."""
+    if venue.closed_at is not None:
+        raise DomainError(Kind.PRECONDITION, "VENUE_CLOSED", "This venue is closed for good.")

@@ -7,15 +7,16 @@ from uuid import UUID
 
 import asyncpg
 from chassis.access import RESOURCE, allow, current_caller
-from chassis.clock import Clock, local_day
+from chassis.clock import Clock
 from chassis.errors import DomainError, Kind
 from chassis.rpc.status import to_proto
+from chassis.writes import Writes
 from lilitong.venue.v1 import venue_pb2, venue_pb2_grpc
 
-from venue.register import code_rpc, store
+from venue.register import change_rpc, code_rpc, store
 from venue.register.codes import VenueCodes
 from venue.register.events import encode_venue
-from venue.register.model import Cursor, Fate, NewVenue, NewZone, Venue
+from venue.register.model import Cursor, Fate, NewVenue, NewZone, Particulars, Venue
 from venue.register.permission import only_operator, permitted
 from venue.register.registration import register
 from venue.register.zones import ZoneCache
@@ -23,7 +24,7 @@ from venue.register.zones import ZoneCache
 _PAGE = 100
 
 
-class VenueServicer(code_rpc.CodeMethods, venue_pb2_grpc.VenueServiceServicer):
+class VenueServicer(code_rpc.CodeMethods, change_rpc.ChangeMethods, venue_pb2_grpc.VenueServiceServicer):
     """`wake` is called after a commit that published something (`Relay.wake`)."""
 
     def __init__(
@@ -36,6 +37,7 @@ class VenueServicer(code_rpc.CodeMethods, venue_pb2_grpc.VenueServiceServicer):
         wake: Callable[[], None],
     ) -> None:
         self.pool, self.clock, self.codes, self.zones, self.seal, self.wake = pool, clock, codes, zones, seal, wake
+        self.writes = Writes(pool, clock)
 
     @allow(roles={"venue_officer"}, area="area")
     async def RegisterVenue(self, request: venue_pb2.RegisterVenueRequest, _: Any) -> venue_pb2.RegisterVenueResponse:
@@ -82,7 +84,14 @@ class VenueServicer(code_rpc.CodeMethods, venue_pb2_grpc.VenueServiceServicer):
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
             page = await store.page(
-                connection, request.area, request.category or None, operator, after, request.page_size or _PAGE
+                connection,
+                request.area,
+                request.category or None,
+                operator,
+                after,
+                request.page_size or _PAGE,
+                query=request.query,
+                open_only=request.open_only,
             )
         return venue_pb2.ListVenuesResponse(
             venues=[encode_venue(venue) for venue in page.venues],
@@ -92,7 +101,9 @@ class VenueServicer(code_rpc.CodeMethods, venue_pb2_grpc.VenueServiceServicer):
 
     async def _register(self, venues: Sequence[NewVenue]) -> list[tuple[Fate, Venue | None]]:
         async with self.pool.acquire() as connection, connection.transaction():
-            found = await register(connection, venues, self.codes, local_day(self.clock.now()), self.seal)
+            found = await register(
+                connection, venues, self.codes, self.clock.now(), self.seal, recorded_by=current_caller().subject
+            )
         if any(fate is Fate.NEW for fate, _ in found):
             self.wake()
             await self.zones.announce()
@@ -115,7 +126,12 @@ def decode(request: venue_pb2.RegisterVenueRequest) -> NewVenue:
         operators=tuple(request.operators),
         drill_id=request.drill_id,
         digest=sha256(content.SerializeToString(deterministic=True)).digest(),
+        particulars=decode_particulars(request.particulars),
     )
+
+
+def decode_particulars(given: venue_pb2.Particulars) -> Particulars:
+    return Particulars(given.owner, given.responsible_person, given.licence)
 
 
 def refusal(fate: Fate) -> DomainError:

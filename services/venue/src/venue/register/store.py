@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from venue.register.model import Cursor, Known, NewVenue, Page, Venue, Zone, ZoneFacts
 
-_VENUE = "v.venue_id, v.name, v.category, v.area, v.address, v.operators, v.drill_id"
+_VENUE = "v.venue_id, v.name, v.category, v.area, v.address, v.operators, v.drill_id, v.closed_at, v.merged_into"
 _ZONE = "z.zone, z.venue_id, z.name, z.capacity, z.code_version, z.code"
 
 
@@ -84,6 +85,30 @@ async def insert_zones(connection: Any, zones: Sequence[tuple[UUID, int, Zone]],
     )
 
 
+async def insert_particulars(connection: Any, venues: Sequence[NewVenue], since: datetime, recorded_by: str) -> None:
+    """The first owner of each."""
+    await connection.execute(
+        """
+        INSERT INTO venue_particulars (venue_id, ordinal, owner, responsible_person, licence, operators, since, recorded_by)
+        SELECT venue_id, 1, owner, responsible_person, licence, ARRAY(SELECT jsonb_array_elements_text(operators)), $6, $7
+        FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::jsonb[])
+             AS n (venue_id, owner, responsible_person, licence, operators)
+        """,
+        [venue.venue_id for venue in venues],
+        [venue.particulars.owner for venue in venues],
+        [venue.particulars.responsible_person for venue in venues],
+        [venue.particulars.licence for venue in venues],
+        [json.dumps(venue.operators) for venue in venues],
+        since,
+        recorded_by,
+    )
+
+
+async def compare_later(connection: Any, ids: Sequence[UUID]) -> None:
+    """Have these venues held against the others for being the same (see `venue.register.duplicates`)."""
+    await connection.execute("INSERT INTO duplicate_queue (venue_id) SELECT unnest($1::uuid[])", ids)
+
+
 async def venues(connection: Any, ids: Sequence[UUID]) -> dict[UUID, Venue]:
     """The venues of these ids that exist, with their zones in order."""
     rows = await connection.fetch(f"SELECT {_VENUE} FROM venues v WHERE v.venue_id = ANY($1)", ids)
@@ -99,22 +124,41 @@ async def venue_of_zone(connection: Any, zone: int) -> Venue | None:
 
 
 async def page(
-    connection: Any, area: str, category: int | None, operator: str | None, after: Cursor | None, size: int
+    connection: Any,
+    area: str,
+    category: int | None,
+    operator: str | None,
+    after: Cursor | None,
+    size: int,
+    *,
+    query: str = "",
+    open_only: bool = False,
 ) -> Page:
-    """Venues below `area`, of one category and one operator where given, that follow `after`."""
+    """Venues below `area`, of one category and one operator where given, that follow `after`.
+
+    `query`: a part of the name or the address in any case, or the whole present licence number.
+    """
     # All areas below a prefix lie between it and the prefix followed by the character after "9".
     scope = "v.area >= $1 AND v.area < $1 || ':' AND ($2::smallint IS NULL OR v.category = $2)"
     scope += " AND ($3::text IS NULL OR $3 = ANY(v.operators))"
-    total = await connection.fetchval(f"SELECT count(*) FROM venues v WHERE {scope}", area, category, operator)
+    given: list[Any] = [area, category, operator]
+    if open_only:
+        scope += " AND v.closed_at IS NULL"
+    if query:
+        given.append(query)
+        text = f"${len(given)}"
+        scope += f""" AND (strpos(lower(v.name), lower({text})) > 0 OR strpos(lower(v.address), lower({text})) > 0
+            OR v.venue_id IN (SELECT p.venue_id FROM venue_particulars p WHERE p.licence <> '' AND p.licence = upper({text})
+                AND NOT EXISTS (SELECT FROM venue_particulars n WHERE n.venue_id = p.venue_id AND n.ordinal > p.ordinal)))"""
+    total = await connection.fetchval(f"SELECT count(*) FROM venues v WHERE {scope}", *given)
+    at = len(given)
     rows = await connection.fetch(
         f"""
         SELECT {_VENUE} FROM venues v
-        WHERE {scope} AND ($4::text IS NULL OR (v.area, v.venue_id) > ($4, $5::uuid))
-        ORDER BY v.area, v.venue_id LIMIT $6
+        WHERE {scope} AND (${at + 1}::text IS NULL OR (v.area, v.venue_id) > (${at + 1}, ${at + 2}::uuid))
+        ORDER BY v.area, v.venue_id LIMIT ${at + 3}
         """,
-        area,
-        category,
-        operator,
+        *given,
         after.area if after else None,
         after.venue_id if after else None,
         size + 1,
@@ -130,7 +174,11 @@ async def zones_changed_after(connection: Any, version: int) -> list[ZoneFacts]:
         """
         SELECT z.zone, z.venue_id, v.area, z.capacity, c.dwell_minutes * 60 AS dwell,
                c.stay_limit_minutes * 60 AS stay_limit, z.code_version, z.code IS NOT NULL AS code_valid,
-               z.screen_version, v.operators, v.drill_id
+               z.screen_version, v.operators, v.drill_id,
+               ARRAY(SELECT s.starts_at FROM effective_suspensions s WHERE s.venue_id = z.venue_id AND s.starts_at < s.ends_at
+                     ORDER BY s.suspension_id) AS suspension_starts,
+               ARRAY(SELECT s.ends_at FROM effective_suspensions s WHERE s.venue_id = z.venue_id AND s.starts_at < s.ends_at
+                     ORDER BY s.suspension_id) AS suspension_ends
         FROM zones z JOIN venues v USING (venue_id) JOIN venue_categories c USING (category)
         WHERE z.changed > $1
         """,
@@ -149,6 +197,7 @@ async def zones_changed_after(connection: Any, version: int) -> list[ZoneFacts]:
             screen_version=row["screen_version"],
             operators=frozenset(row["operators"]),
             drill_id=row["drill_id"],
+            suspensions=tuple(zip(row["suspension_starts"], row["suspension_ends"], strict=True)),
         )
         for row in rows
     ]
@@ -174,6 +223,8 @@ async def _with_zones(connection: Any, rows: Iterable[Any]) -> list[Venue]:
             operators=tuple(row["operators"]),
             drill_id=row["drill_id"],
             zones=tuple(zones.get(row["venue_id"], ())),
+            closed_at=row["closed_at"],
+            merged_into=row["merged_into"],
         )
         for row in listed
     ]

@@ -73,6 +73,8 @@ class Admission:
         if other is not None:
             return Decision(Outcome.REFER, (other,))
         visits = _visits(attempt, shown, zone, grade)
+        if not attempt.late and zone.suspended(now):  # what is uploaded later tells who was there, and stops nobody
+            return Decision(Outcome.REFUSED, (texts.VENUE_SUSPENDED,), visits, grade, shown.drill_id)
         if shown.failure is not None:
             return Decision(Outcome.REFER, (shown.failure,), visits, grade, shown.drill_id)
         if not attempt.late:  # whoever left two days ago can neither be stopped nor let in

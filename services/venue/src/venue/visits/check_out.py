@@ -50,6 +50,7 @@ class CheckOuts:
             overstay = stay > (0 if zone is None else zone.dwell)
             await store.set_stay(connection, ref, stay, overstay=overstay)
             changed = replace(visit, stay=stay, overstay=overstay)
+            await store.note_end(connection, visit, changed.left)
             noted = await self._searching.note(connection, [Change(changed, visit.left)])
         self._tell(noted)
         return instant_of(ref.day, changed.left)

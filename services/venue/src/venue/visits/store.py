@@ -25,6 +25,7 @@ from venue.visits.model import (
     key_number,
     place_of,
 )
+from venue.watch.model import note_of_end
 
 _IDENTITY = attrgetter("day", "tag", "visit_key")
 _KEPT = LATE | 3 << GRADE_SHIFT  # what a check-out does not change of the facts
@@ -58,13 +59,22 @@ async def insert(connection: Any, visits: Sequence[Visit]) -> set[tuple[Any, UUI
         """
         WITH held AS MATERIALIZED (
             SELECT pg_advisory_xact_lock_shared($1, number) FROM unnest($2::integer[]) AS number
-        ), locked AS MATERIALIZED (SELECT count(*) AS days FROM held)
-        INSERT INTO visits (visit_key, tag, day, place, entered, facts, drill_id)
-        SELECT n.visit_key, n.tag, n.day, n.place, n.entered, n.facts, nullif(n.drill_id, '') FROM locked,
-            unnest($3::bigint[], $4::uuid[], $5::date[], $6::integer[], $7::integer[], $8::integer[], $9::text[])
-                AS n (visit_key, tag, day, place, entered, facts, drill_id)
-        ON CONFLICT DO NOTHING
-        RETURNING day, tag, visit_key
+        ), locked AS MATERIALIZED (SELECT count(*) AS days FROM held), stored AS (
+            INSERT INTO visits (visit_key, tag, day, place, entered, facts, drill_id)
+            SELECT n.visit_key, n.tag, n.day, n.place, n.entered, n.facts, nullif(n.drill_id, '') FROM locked,
+                unnest($3::bigint[], $4::uuid[], $5::date[], $6::integer[], $7::integer[], $8::integer[], $9::text[])
+                    AS n (visit_key, tag, day, place, entered, facts, drill_id)
+            ON CONFLICT DO NOTHING
+            RETURNING day, tag, visit_key, place, entered, facts, drill_id
+        ), noted AS (
+            -- One row for each day, so that nothing stored is shared by two; see venue.watch.model.
+            INSERT INTO visit_notes (day, drill_id, packed)
+            SELECT day, coalesce(drill_id, ''), array_agg(
+                ((place & 67108863)::bigint << 27) | ((entered / 60)::bigint << 15)
+                | (((entered + (facts & 131071) + 59) / 60)::bigint << 3) | (((facts >> 17) & 3) + 1))
+            FROM stored GROUP BY day, drill_id
+        )
+        SELECT day, tag, visit_key FROM stored
         """,
         LOCK_CLASS,
         sorted({day_number(visit.day) for visit in visits}),
@@ -145,6 +155,16 @@ async def set_stay(connection: Any, ref: VisitRef, stay: int, *, overstay: bool)
         key_number(ref.visit_key),
         _KEPT,
         stay | CHECKED_OUT | (OVERSTAY if overstay else 0),
+    )
+
+
+async def note_end(connection: Any, former: Visit, left: int) -> None:
+    """For those who count along (`venue.watch`): the visit ends in another second than it did."""
+    await connection.execute(
+        "INSERT INTO visit_notes (day, drill_id, packed) VALUES ($1, $2, $3)",
+        former.day,
+        former.drill_id,
+        [note_of_end(former.zone, former.left, left)],
     )
 
 

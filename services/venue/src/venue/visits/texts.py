@@ -14,6 +14,7 @@ WRONG_CODE: Final = "WRONG_CONTEXT"
 PRESENCE: Final = "PRESENCE"
 DRILL_VENUE: Final = "DRILL_VENUE"
 OTHER_DRILL: Final = "OTHER_DRILL"
+VENUE_SUSPENDED: Final = "VENUE_SUSPENDED"
 
 TEXTS: Final[dict[str, Text]] = {
     **{reason.name: text for reason, text in REASONS.items() if reason is not Reason.UNSPECIFIED},
@@ -24,6 +25,7 @@ TEXTS: Final[dict[str, Text]] = {
     PRESENCE: Text("未注明在场人员，请重新选择", "The code does not say who is present; choose again"),
     DRILL_VENUE: Text("此场所仅用于演练", "This venue exists only in a drill"),
     OTHER_DRILL: Text("该码属于另一次演练", "The code belongs to another drill"),
+    VENUE_SUSPENDED: Text("该场所正在停业整顿，暂停营业", "This venue is suspended and closed for now"),
 }
 
 

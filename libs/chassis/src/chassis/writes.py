@@ -5,10 +5,11 @@ from typing import TypeVar, cast
 from uuid import UUID
 
 import asyncpg
+from google.protobuf.message import Message
+
 from chassis import idempotency
 from chassis.clock import Clock, local_day
-from google.protobuf.message import Message
-from ledger.store import Db
+from chassis.pool import Connection
 
 _Answer = TypeVar("_Answer", bound=Message)
 
@@ -27,9 +28,9 @@ class Writes:
         method: str,
         request: Message,
         answer: type[_Answer],
-        act: Callable[[Db], Awaitable[_Answer]],
+        act: Callable[[Connection], Awaitable[_Answer]],
         *,
-        authorise: Callable[[Db], Awaitable[object]] | None = None,
+        authorise: Callable[[Connection], Awaitable[object]] | None = None,
     ) -> _Answer:
         """`act`'s answer, or the first one if `request.request_id` came before with the same content.
 

@@ -1,0 +1,65 @@
+"""Files through the gateway: uploaded and passed on part by part, downloaded page by page. No file is ever held whole."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Final
+
+from chassis.errors import Kind
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from gateway.bodies import pieces
+from gateway.door import Headers
+from gateway.problems import HttpError
+
+PART: Final = 512 * 1024
+LIMIT: Final = 32 * 1024 * 1024
+MEDIA_TYPES: Final = ("text/csv", "application/octet-stream")
+Call = Callable[..., Awaitable[Any]]
+
+
+async def upload(
+    call: Call, message: Any, request: Request, headers: Headers, *, check: Callable[[Any], None], seconds: float
+) -> Any:
+    """The answer to the last part. `message` names what the file is for; `check` is held against every part.
+
+    Raises a 415 for what is no file, else as `bodies.pieces`, and what the service refuses: nothing more is read then.
+    """
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in MEDIA_TYPES or headers.get("content-encoding", "identity").lower() != "identity":
+        raise HttpError(
+            415,
+            Kind.INVALID,
+            "FILE_REQUIRED",
+            "Send the file itself as text/csv or application/octet-stream, without Content-Encoding.",
+            headers={"accept-post": ", ".join(MEDIA_TYPES), "connection": "close"},
+        )
+    offset, reply = 0, None
+    async for piece, last in pieces(request.receive, headers, LIMIT, size=PART, seconds=seconds):
+        message.offset, message.data, message.last = offset, piece, last
+        check(message)
+        reply = await call(message, timeout=seconds)
+        offset += len(piece)
+    return reply
+
+
+def download(call: Call, message: Any, first: Any, *, seconds: float, status: int) -> Response:
+    """The file that begins with `first`'s data, with the pages that follow as they come.
+
+    A page that fails cuts the answer off, which the client sees: its end mark is missing.
+    """
+
+    async def whole() -> AsyncIterator[bytes]:
+        page = first
+        yield page.data
+        while page.next_page_token:
+            message.page_token = page.next_page_token
+            page = await call(message, timeout=seconds)
+            yield page.data
+
+    return StreamingResponse(whole(), status, disposition(first.media_type), first.media_type)
+
+
+def disposition(media_type: str) -> dict[str, str]:
+    """Tables are for a spreadsheet, sheets for the eye."""
+    shown = "attachment" if media_type == "text/csv" else "inline"
+    return {"content-disposition": shown, "cache-control": "private, no-cache"}

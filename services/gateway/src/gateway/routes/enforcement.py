@@ -1,0 +1,182 @@
+"""The enforcement ladder: its policies, where a venue stands, rectification, suspension, lift and appeal."""
+
+from chassis.access import RESOURCE
+from lilitong.venue.v1 import enforcement_pb2
+
+from gateway.operations import Contract, Operation, people
+
+_ENFORCEMENT = Contract(enforcement_pb2, "EnforcementService")
+_LEAD = {"enforcement_lead"}
+_POLICY_READERS = {"enforcement_lead", "inspector", "venue_officer", "command", "auditor"}
+_READERS = _POLICY_READERS | {"venue_operator", "grid_worker"}
+
+OPERATIONS = (
+    Operation(
+        verb="POST",
+        path="/v1/ladder-policies",
+        rpc=_ENFORCEMENT["DraftLadderPolicy"],
+        rule=people(_LEAD, "area"),
+        tag="enforcement",
+        summary="Draft a ladder",
+        description="Without effect until two others have approved it.",
+        status=201,
+        location="/v1/ladder-policies/{policy_id}",
+        example={
+            "area": "141102001",
+            "rules": {
+                "window_days": 60,
+                "steps": [
+                    {
+                        "papers": ["inspection_form", "rectification_notice"],
+                        "suspension_days": 0,
+                        "rectify_hours": 48,
+                    },
+                    {
+                        "papers": ["inspection_form", "suspension_decision", "seal"],
+                        "suspension_days": 3,
+                        "rectify_hours": 72,
+                    },
+                ],
+                "reinspect_hours": 24,
+                "climb_hours": 24,
+                "issuing_body": "凤山街道疫情防控办公室",
+            },
+        },
+    ),
+    Operation(
+        verb="POST",
+        path="/v1/ladder-policies/{policy_id}/approvals",
+        rpc=_ENFORCEMENT["ApproveLadderPolicy"],
+        rule=people(_LEAD, RESOURCE),
+        tag="enforcement",
+        summary="Approve a ladder",
+        description="The second approval, by another person than the first and the drafter, gives it a version and its date.",
+    ),
+    # Before the one with the parameter: the first that matches serves.
+    Operation(
+        verb="GET",
+        path="/v1/ladder-policies/in-force",
+        rpc=_ENFORCEMENT["GetLadderPolicyInForce"],
+        rule=people(_POLICY_READERS, "area"),
+        tag="enforcement",
+        summary="Read the ladder in force in an area",
+        description="That of the longest prefix, now or at the time given.",
+        etag=True,
+    ),
+    Operation(
+        verb="GET",
+        path="/v1/ladder-policies/{policy_id}",
+        rpc=_ENFORCEMENT["GetLadderPolicy"],
+        rule=people(_POLICY_READERS, RESOURCE),
+        tag="enforcement",
+        summary="Read a ladder",
+        description="A draft or an approved one.",
+        etag=True,
+    ),
+    Operation(
+        verb="GET",
+        path="/v1/venues/{venue_id}/standing",
+        rpc=_ENFORCEMENT["GetStanding"],
+        rule=people(_READERS, RESOURCE),
+        tag="enforcement",
+        summary="Read where a venue stands",
+        description="Its measures, cards, suspension and appeals, now or as they were known at the time given.",
+    ),
+    Operation(
+        verb="GET",
+        path="/v1/measures",
+        rpc=_ENFORCEMENT["ListOpenMeasures"],
+        rule=people(_READERS - {"venue_operator"}, "area"),
+        tag="enforcement",
+        summary="List open measures of an area",
+        description="What has been due longest comes first, with the level up to which what is late has climbed.",
+    ),
+    Operation(
+        verb="POST",
+        path="/v1/measures/{measure_id}/rectifications",
+        rpc=_ENFORCEMENT["SubmitRectification"],
+        rule=people({"venue_operator", "venue_officer"}, RESOURCE),
+        tag="enforcement",
+        summary="Submit a rectification",
+        description="With the SHA-256 of what proves it; inspectors then look again.",
+        status=201,
+        example={"statement": "已按要求整改，见照片。"},
+    ),
+    Operation(
+        verb="POST",
+        path="/v1/measures/{measure_id}/suspensions",
+        rpc=_ENFORCEMENT["ApproveSuspension"],
+        rule=people(_LEAD, RESOURCE),
+        tag="enforcement",
+        summary="Approve a suspension",
+        description="That the failed inspection proposed, by somebody who was not there. It ends by itself.",
+        status=201,
+    ),
+    Operation(
+        verb="POST",
+        path="/v1/measures/{measure_id}/suspension-extensions",
+        rpc=_ENFORCEMENT["ProposeSuspensionExtension"],
+        rule=people({"inspector", "enforcement_lead"}, RESOURCE),
+        tag="enforcement",
+        summary="Propose to go on with a suspension",
+        description="Without effect until another person approves it.",
+        status=201,
+    ),
+    Operation(
+        verb="POST",
+        path="/v1/suspension-extensions/{extension_id}/approvals",
+        rpc=_ENFORCEMENT["ApproveSuspensionExtension"],
+        rule=people(_LEAD, RESOURCE),
+        tag="enforcement",
+        summary="Approve an extension",
+        description="A new decision with an end of its own, by another person than the proposer and the inspectors.",
+        status=201,
+    ),
+    Operation(
+        verb="POST",
+        path="/v1/measures/{measure_id}/lifts",
+        rpc=_ENFORCEMENT["ProposeMeasureLift"],
+        rule=people({"inspector", "enforcement_lead"}, RESOURCE),
+        tag="enforcement",
+        summary="Propose to lift cards and suspension",
+        description="After a re-inspection that passed.",
+        status=201,
+    ),
+    Operation(
+        verb="POST",
+        path="/v1/measure-lifts/{lift_id}/approvals",
+        rpc=_ENFORCEMENT["ApproveMeasureLift"],
+        rule=people(_LEAD, RESOURCE),
+        tag="enforcement",
+        summary="Approve a lift",
+        description="By another person than the proposer. The venue reopens, and its ladder begins anew.",
+    ),
+    Operation(
+        verb="POST",
+        path="/v1/measures/{measure_id}/appeals",
+        rpc=_ENFORCEMENT["FileAppeal"],
+        rule=people({"venue_operator"}, RESOURCE),
+        tag="enforcement",
+        summary="Appeal against a measure",
+        description="It is escalated after 12 h; undecided after 24 h, the measure's suspension and cards end.",
+        status=201,
+    ),
+    Operation(
+        verb="POST",
+        path="/v1/appeals/{appeal_id}/decisions",
+        rpc=_ENFORCEMENT["DecideAppeal"],
+        rule=people(_LEAD, RESOURCE),
+        tag="enforcement",
+        summary="Decide an appeal",
+        description="By somebody who had no part in the measure. Upheld, the inspection is annulled.",
+    ),
+    Operation(
+        verb="GET",
+        path="/v1/suspensions/{suspension_id}/proof",
+        rpc=_ENFORCEMENT["GetSuspensionProof"],
+        rule=people(_READERS, RESOURCE),
+        tag="enforcement",
+        summary="Prove that a suspension stands in the log",
+        description="Salt, content, path and signed checkpoint, for the offline verifier.",
+    ),
+)

@@ -1,0 +1,113 @@
+"""What an export is, and how a cell is kept from being computed. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import IntEnum
+from typing import Final
+from uuid import UUID
+
+from passes.days import ZONE
+
+KEPT: Final = timedelta(days=1)
+MOST_ROWS: Final = 250_000
+PART_BYTES: Final = 524_288
+
+Cell = str | int | None
+
+_BREAKS: Final = frozenset("\t\r\n\v\f\x85\u2028\u2029")
+# What some programs skip before they look for a formula.
+_SKIPPED: Final = "\t\r\n\v\f \u00a0\u3000\ufeff\u200b'\""
+# What a spreadsheet takes for the beginning of a formula, in either width.
+_LIVE: Final = frozenset({*"=+-@|%", "\uff1d", "\uff0b", "\uff0d", "\uff20"})
+
+
+class Table(IntEnum):
+    """Numbers as in the contract."""
+
+    VENUES = 1
+    OBLIGATIONS = 2
+    INSPECTIONS = 3
+    MEASURES = 4
+
+
+class Format(IntEnum):
+    """Numbers as in the contract."""
+
+    CSV = 1
+    XLSX = 2
+
+    @property
+    def media_type(self) -> str:
+        if self is Format.CSV:
+            return "text/csv"
+        return "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """`category` 0: all."""
+
+    export_id: UUID
+    table: Table
+    format: Format
+    area: str
+    category: int
+    drill_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """What is recorded. `rows`: of data; `size`: of the file, in bytes."""
+
+    wanted: Wanted
+    rows: int
+    size: int
+    sha256: bytes
+    exported_by: str
+    exported_at: datetime
+    purpose: str
+    purpose_ref: str
+
+    @property
+    def file_name(self) -> str:
+        wanted = self.wanted
+        day = self.exported_at.astimezone(ZONE).strftime("%Y%m%d-%H%M")
+        return f"{wanted.table.name.lower()}-{wanted.area}-{day}.{wanted.format.name.lower()}"
+
+
+def mark(wanted: Wanted, by: str, at: datetime, purpose: str, reference: str) -> str:
+    """The first line of each file: whose it is, and what it may be used for."""
+    drill = f" · 演练 {wanted.drill_id}" if wanted.drill_id else ""
+    return (
+        f"离里通 {TITLES[wanted.table]} · 地区 {wanted.area}{drill} · 导出人 {by} · 导出时间 {local(at)} · 用途 {purpose} / "
+        f"{reference} · 仅限此用途，不得外传"
+    )
+
+
+def count_line(rows: int) -> str:
+    """The last line of each file: whoever sees it has the whole."""
+    return f"共 {rows} 行，完"
+
+
+TITLES: Final[Mapping[Table, str]] = {
+    Table.VENUES: "场所登记表",
+    Table.OBLIGATIONS: "责任书与告知书送达表",
+    Table.INSPECTIONS: "检查记录表",
+    Table.MEASURES: "处置措施表",
+}
+
+
+def local(at: datetime) -> str:
+    return at.astimezone(ZONE).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def is_live(text: str) -> bool:
+    """Whether a spreadsheet that reads this as a cell's content might compute it."""
+    return text[:1] in _BREAKS or text.lstrip(_SKIPPED)[:1] in _LIVE
+
+
+def inert(text: str) -> str:
+    """The text as a cell of a CSV file: one line, and what might be computed begins with an apostrophe."""
+    plain = "".join(" " if char in _BREAKS else char for char in text if char in _BREAKS or char >= " ")
+    return f"'{plain}" if is_live(text) or is_live(plain) else plain

@@ -1,0 +1,32 @@
+"""The rejected rows as CSV that is inert in spreadsheets: no cell of it can become a formula, a link or a further column."""
+
+import csv
+import io
+from collections.abc import Iterable
+from typing import Final
+
+from venue.register.imports.rows import RowFault
+
+BOM: Final = "\ufeff"  # without it spreadsheets take UTF-8 for the system's own encoding
+HEADER: Final = ("行 line", "列 column", "原因 reason", "内容 content")
+_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%", "＝", "＋", "－", "＠")
+
+
+def inert(text: str) -> str:
+    """A cell that no spreadsheet takes for a formula: what would begin one gets an apostrophe in front, as spreadsheets
+    themselves mark text (OWASP, CSV injection).
+    """
+    bare = text.lstrip(" \u3000\u00a0\ufeff\"'")
+    return f"'{text}" if bare.startswith(_STARTS) or text[:1] in ("\t", "\r", "\n") else text
+
+
+def render(faults: Iterable[RowFault], *, first: bool) -> bytes:
+    """Lines of the report, RFC 4180, every cell quoted; with the byte order mark and titles if it is the first part."""
+    out = io.StringIO()
+    writer = csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
+    if first:
+        out.write(BOM)
+        writer.writerow(HEADER)
+    for fault in faults:
+        writer.writerow((fault.line, inert(fault.column), inert(fault.reason), inert(fault.excerpt)))
+    return out.getvalue().encode()

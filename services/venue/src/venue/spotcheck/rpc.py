@@ -1,0 +1,167 @@
+"""SpotCheckService: committing, opening and drawing, reading, and the published record; doors and teams are beside it."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from datetime import UTC
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from chassis.access import NOWHERE, RESOURCE, allow, current_caller, require_area
+from chassis.clock import Clock
+from chassis.errors import DomainError, Kind
+from chassis.pool import Connection
+from chassis.writes import Writes
+from ledger import store as log
+from lilitong.venue.v1 import spot_check_pb2 as pb
+from lilitong.venue.v1.spot_check_pb2_grpc import SpotCheckServiceServicer
+
+from venue.spotcheck import assignment_store, store
+from venue.spotcheck.acting import Drawing, Plan
+from venue.spotcheck.door_rpc import DoorMethods
+from venue.spotcheck.drawing import Frame
+from venue.spotcheck.encoding import encode_check, encode_coverage
+from venue.spotcheck.events import Teller
+from venue.spotcheck.model import CheckCursor, SpotCheck, State
+from venue.spotcheck.record import Entry, Record
+from venue.spotcheck.refusals import page_token_invalid, spot_check_unknown
+from venue.spotcheck.store import Proven
+from venue.spotcheck.team_rpc import TeamMethods
+
+_PAGE = 100
+_OFFICIALS = {"venue_officer", "enforcement_lead", "command", "auditor"}
+
+
+class SpotCheckServicer(TeamMethods, DoorMethods, SpotCheckServiceServicer):
+    """`told` is called after a commit that published something (`Relay.wake`)."""
+
+    def __init__(
+        self, pool: asyncpg.Pool, clock: Clock, drawing: Drawing, tell: Teller, told: Callable[[], None]
+    ) -> None:
+        self.pool, self.clock, self.writes = pool, clock, Writes(pool, clock)
+        self.tell, self.told, self._drawing = tell, told, drawing
+
+    @allow(roles={"venue_officer"}, area="area")
+    async def CommitSpotCheck(self, request: pb.CommitSpotCheckRequest, _: Any) -> pb.CommitSpotCheckResponse:
+        plan = Plan(
+            draw_id=UUID(request.draw_id),
+            area=request.area,
+            title=request.title,
+            area_digits=request.area_digits,
+            per_mille=request.per_mille,
+            categories=tuple(request.categories),
+            teams=tuple(UUID(each) for each in request.team_ids),
+            ends_at=request.ends_at.ToDatetime(UTC),
+            drill_id=request.drill_id,
+        )
+
+        async def act(conn: Connection) -> pb.CommitSpotCheckResponse:
+            made = await self._drawing.commit(conn, plan, current_caller().subject)
+            strata = await store.strata(conn, made.draw_id)
+            return pb.CommitSpotCheckResponse(spot_check=encode_check(made, self.clock.now(), strata))
+
+        answer = await self.writes.once("CommitSpotCheck", request, pb.CommitSpotCheckResponse, act)
+        self.told()
+        return answer
+
+    @allow(roles={"enforcement_lead"}, area=RESOURCE)
+    async def DrawSpotCheck(self, request: pb.DrawSpotCheckRequest, _: Any) -> pb.DrawSpotCheckResponse:
+        draw_id = UUID(request.draw_id)
+
+        async def authorise(conn: Connection) -> None:
+            await _known(conn, draw_id)
+
+        async def act(conn: Connection) -> pb.DrawSpotCheckResponse:
+            opened = await self._drawing.open(conn, draw_id, current_caller().subject, request.contribution)
+            return pb.DrawSpotCheckResponse(spot_check=encode_check(opened, self.clock.now()))
+
+        await self.writes.once("DrawSpotCheck", request, pb.DrawSpotCheckResponse, act, authorise=authorise)
+        # The number is in the log for good. If this process ends here, the sweep or a repeat draws: the outcome is fixed.
+        await self._drawing.finish(draw_id)
+        self.told()
+        return pb.DrawSpotCheckResponse(spot_check=await self._read(draw_id))
+
+    @allow(roles=_OFFICIALS | {"inspector"}, area=RESOURCE)
+    async def GetSpotCheck(self, request: pb.GetSpotCheckRequest, _: Any) -> pb.GetSpotCheckResponse:
+        return pb.GetSpotCheckResponse(spot_check=await self._read(UUID(request.draw_id)))
+
+    async def _read(self, draw_id: UUID) -> pb.SpotCheck:
+        async with self.pool.acquire() as conn:
+            found = await _known(conn, draw_id)
+            strata = await store.strata(conn, draw_id)
+        return encode_check(found, self.clock.now(), strata)
+
+    @allow(roles=_OFFICIALS | {"inspector"}, area="area")
+    async def ListSpotChecks(self, request: pb.ListSpotChecksRequest, _: Any) -> pb.ListSpotChecksResponse:
+        try:
+            after = CheckCursor.decode(request.page_token) if request.page_token else None
+        except ValueError:
+            raise page_token_invalid() from None
+        async with self.pool.acquire() as conn:
+            found, more = await store.page(conn, request.area, after, request.page_size or _PAGE)
+        now = self.clock.now()
+        return pb.ListSpotChecksResponse(
+            spot_checks=[encode_check(each, now) for each in found], next_page_token=more.encode() if more else ""
+        )
+
+    @allow(roles=_OFFICIALS, area="area")
+    async def GetSpotCheckCoverage(
+        self, request: pb.GetSpotCheckCoverageRequest, _: Any
+    ) -> pb.GetSpotCheckCoverageResponse:
+        draw_id = UUID(request.draw_id) if request.draw_id else None
+        async with self.pool.acquire() as conn:
+            found = await assignment_store.coverage(conn, request.area, draw_id, request.drill_id, self.clock.now())
+        return pb.GetSpotCheckCoverageResponse(teams=[encode_coverage(each) for each in found])
+
+    # No area: what is published is for everybody. Before that it is for nobody.
+    @allow(roles=_OFFICIALS | {"inspector", "venue_operator", "app_backend"}, area=NOWHERE)
+    async def GetSpotCheckRecord(self, request: pb.GetSpotCheckRecordRequest, _: Any) -> pb.GetSpotCheckRecordResponse:
+        draw_id = UUID(request.draw_id)
+        async with self.pool.acquire() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
+            found = await store.get(conn, draw_id)
+            if found is None:
+                raise spot_check_unknown()
+            if found.state(self.clock.now()) is not State.PUBLISHED:
+                raise DomainError(
+                    Kind.PRECONDITION,
+                    "NOT_YET_PUBLISHED",
+                    "A draw is published once all its inspections have begun or its time is over.",
+                )
+            parts = await store.proven(conn, draw_id)
+            proofs = await _proofs(conn, found)
+        return pb.GetSpotCheckRecordResponse(record=await asyncio.to_thread(_record, found, parts, proofs))
+
+
+async def _proofs(conn: Connection, check: SpotCheck) -> list[list[bytes]]:
+    """Of commitment and opening, in the log as it was right after the opening."""
+    if check.opening_index is None:
+        raise RuntimeError("a draw that is done was opened")
+    return await log.inclusion_proofs(conn, [check.commitment_index, check.opening_index], check.opening_index + 1)
+
+
+def _record(check: SpotCheck, found: Proven, proofs: list[list[bytes]]) -> str:
+    """Beside the loop, because a large frame takes longer than a check-in may wait."""
+    if check.opening_index is None or check.contribution is None:
+        raise RuntimeError("a draw that is done was opened")
+    record = Record(
+        draw_id=check.draw_id,
+        frame=Frame.parse(json.loads(found.frozen)),
+        secret=found.secret,
+        contribution=check.contribution,
+        commitment=Entry(found.commitment, check.commitment_index, proofs[0]),
+        opening=Entry(found.opening, check.opening_index, proofs[1]),
+        checkpoint=check.checkpoint,
+        pairs=found.pairs,
+        assignments=found.assignments,
+    )
+    return json.dumps(record.as_json(), separators=(",", ":"))
+
+
+async def _known(conn: Connection, draw_id: UUID) -> SpotCheck:
+    """The spot check, if the caller's area covers it. Raises NOT_FOUND / SPOT_CHECK_UNKNOWN and DENIED / OUT_OF_AREA."""
+    found = await store.get(conn, draw_id)
+    if found is None:
+        raise spot_check_unknown()
+    require_area(found.area)
+    return found
