@@ -1,0 +1,58 @@
+{{/* The NATS server's configuration. It holds no password: those are variables of the container, from Secrets. */}}
+{{- define "lilitong.natsConf" -}}
+{{- $name := include "lilitong.fullname" . -}}
+{{- $q := .Values.nats.quickstart -}}
+{{- $users := (.Files.Get "files/nats/permissions.yaml" | fromYaml).users -}}
+server_name: $POD_NAME
+port: 4222
+http: 8222
+pid_file: "/tmp/nats.pid"
+lame_duck_grace_period: "2s"
+lame_duck_duration: "10s"
+max_payload: 4MB
+jetstream {
+  store_dir: "/data"
+  # Postgres is the record; a stream that lost its last second is rebuilt from the outboxes.
+  sync_interval: "10s"
+  max_memory_store: 16MB
+}
+{{- if eq (include "lilitong.tls" .) "true" }}
+tls {
+  cert_file: "/etc/lilitong/tls/tls.crt"
+  key_file: "/etc/lilitong/tls/tls.key"
+  ca_file: "/etc/lilitong/tls/ca.crt"
+}
+{{- end }}
+{{- if gt (int $q.replicas) 1 }}
+cluster {
+  name: {{ $name }}
+  port: 6222
+  # Who may be a route is a matter of TLS or of network policies; a password in a URL cannot come from a variable.
+  {{- if eq (include "lilitong.tls" .) "true" }}
+  tls {
+    cert_file: "/etc/lilitong/tls/tls.crt"
+    key_file: "/etc/lilitong/tls/tls.key"
+    ca_file: "/etc/lilitong/tls/ca.crt"
+    verify: true
+  }
+  {{- end }}
+  routes: [
+    {{- range $i := until (int $q.replicas) }}
+    "nats://{{ $name }}-nats-{{ $i }}.{{ $name }}-nats-peers.{{ $.Release.Namespace }}.svc.cluster.local:6222"
+    {{- end }}
+  ]
+}
+{{- end }}
+system_account: SYSTEM
+accounts {
+  SYSTEM { users: [{user: system, password: $NATS_PASSWORD_SYSTEM}] }
+  LILITONG {
+    jetstream: enabled
+    users: [
+      {{- range $user := list "venue" "checkpoint" "quarantine" "admin" }}
+      {user: {{ $user }}, password: $NATS_PASSWORD_{{ upper $user }}, permissions: {{ get $users $user | toJson }}}
+      {{- end }}
+    ]
+  }
+}
+{{ end -}}
