@@ -10,9 +10,12 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import asyncpg
+
+from chassis.urls import with_database, with_query, with_user
+
+__all__ = ["MigrationError", "migrate", "prepare", "with_database", "with_query", "with_user"]
 
 LOCK_TIMEOUT = "10s"
 STATEMENT_TIMEOUT = "120s"
@@ -36,40 +39,26 @@ def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def with_query(url: str, **parameters: str) -> str:
-    """The URL with query parameters added or replaced."""
-    parts = urlsplit(url)
-    query = dict(parse_qsl(parts.query)) | parameters
-    return urlunsplit(parts._replace(query=urlencode(query)))
-
-
-def with_database(url: str, database: str) -> str:
-    """The URL pointing at another database of the same server."""
-    return urlunsplit(urlsplit(url)._replace(path=f"/{database}"))
-
-
-def with_user(url: str, user: str, password: str) -> str:
-    """The URL with other credentials, which may hold any characters."""
-    parts = urlsplit(url)
-    place = parts.netloc.rpartition("@")[2]  # as written: brackets of an IPv6 address, several hosts
-    return urlunsplit(parts._replace(netloc=f"{quote(user, safe='')}:{quote(password, safe='')}@{place}"))
-
-
-async def prepare(admin_url: str, database: str, passwords: Mapping[str, str]) -> None:
+async def prepare(
+    admin_url: str, database: str, passwords: Mapping[str, str], *, owner_passwords: Mapping[str, str] | None = None
+) -> None:
     """Makes what migrations need: database, schemas, owner and login roles. May run any number of times, several at once.
 
     Args:
-        admin_url: superuser, any database.
+        admin_url: superuser, or a role that may make databases and roles; any database.
         database: to be made when missing.
-        passwords: schema name → password of its two roles `<schema>` and `<schema>_owner`.
+        passwords: schema name → password of its login role `<schema>`, and of its role `<schema>_owner` unless
+            `owner_passwords` has another.
+        owner_passwords: schema name → password of `<schema>_owner`.
 
     """
+    owners = {**passwords, **(owner_passwords or {})}
     admin = await asyncpg.connect(admin_url)
     try:
         # Two at once would fail on the same role's row; the lock goes with the connection.
         await admin.execute("SELECT pg_advisory_lock($1)", PREPARE_LOCK)
-        for schema, password in passwords.items():
-            for role in (schema, f"{schema}_owner"):
+        for schema in passwords:
+            for role, password in ((schema, passwords[schema]), (f"{schema}_owner", owners[schema])):
                 if not await admin.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role):
                     await admin.execute(f"CREATE ROLE {_identifier(role)}")
                 await admin.execute(f"ALTER ROLE {_identifier(role)} LOGIN PASSWORD {_literal(password)}")
@@ -87,9 +76,12 @@ async def prepare(admin_url: str, database: str, passwords: Mapping[str, str]) -
 async def _prepare_schemas(url: str, database: str, schemas: Iterable[str]) -> None:
     inside = await asyncpg.connect(url)
     try:
+        above_all = await inside.fetchval("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
         await inside.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
         for schema in schemas:
             owner, login = _identifier(f"{schema}_owner"), _identifier(schema)
+            if not above_all:  # who gives a schema away must belong to those who get it
+                await inside.execute(f"GRANT {owner} TO current_user")
             await inside.execute(f"CREATE SCHEMA IF NOT EXISTS {_identifier(schema)} AUTHORIZATION {owner}")
             await inside.execute(f"GRANT CONNECT ON DATABASE {_identifier(database)} TO {owner}, {login}")
             await inside.execute(f"GRANT USAGE ON SCHEMA {_identifier(schema)} TO {login}")

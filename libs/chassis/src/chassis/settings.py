@@ -1,12 +1,15 @@
 """Settings from the environment; a wrong one stops the service with one sentence that names the variable."""
 
+import re
 import sys
 from base64 import b64decode
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from chassis.urls import with_password
 
 EXIT_CODE = 2  # as shells and argparse use it: the way it was called is wrong
 _KEY_BYTES = 32
@@ -29,6 +32,25 @@ def _key(value: object) -> object:
 
 
 SecretKey = Annotated[bytes, BeforeValidator(_key)]
+
+
+def _readable(path: Path) -> Path:
+    try:
+        with path.open("rb"):
+            return path
+    except OSError as error:
+        raise ValueError(f"the file cannot be read ({error.strerror})") from None
+
+
+def _folder(path: Path) -> Path:
+    if not path.is_dir():
+        raise ValueError("there is no such folder")
+    return path
+
+
+ReadableFile = Annotated[Path, AfterValidator(_readable)]
+ReadableFolder = Annotated[Path, AfterValidator(_folder)]
+PostgresUrl = Annotated[str, Field(repr=False, pattern=r"^postgres(ql)?://")]
 Listen = Annotated[str, Field(pattern=r"^.+:\d{1,5}$", description="host:port")]
 
 
@@ -56,7 +78,7 @@ class ProcessSettings(BaseSettings):
     linger_seconds: Annotated[float, Field(ge=0, le=120)] = 0.0
 
     @model_validator(mode="after")
-    def _agree(self) -> "ProcessSettings":
+    def _agree(self) -> Self:
         if self.clock_file is not None and self.environment != "devstack":
             raise ValueError("clock_file may be set only when environment is devstack")
         if (self.tls_certificate is None) != (self.tls_key is None):
@@ -64,24 +86,61 @@ class ProcessSettings(BaseSettings):
         return self
 
 
-class ServiceSettings(ProcessSettings):
-    """A process with a store and the bus. `event_trace_key` is the 32-byte key (base64) that all services share."""
+class BrokerSettings(BaseSettings):
+    """Where the bus is. `nats_user` and `nats_password` are the account's, `nats_authority` the PEM file of whom its
+    certificate must come from. `nats_replicas` is how many servers keep each stream.
+    """
 
-    database_url: Annotated[str, Field(repr=False, pattern=r"^postgres(ql)?://")]
-    nats_url: Annotated[str, Field(repr=False)]
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    nats_url: Annotated[str, Field(repr=False, pattern=r"^(nats|tls|ws|wss)://[^\s]+$")]
+    nats_user: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]*$")] = ""
+    nats_password: Annotated[str, Field(repr=False)] = ""
+    nats_authority: ReadableFile | None = None
+    nats_replicas: Annotated[int, Field(ge=1, le=5)] | None = None
+
+    @model_validator(mode="after")
+    def _account(self) -> Self:
+        if bool(self.nats_user) != bool(self.nats_password):
+            raise ValueError("nats_user and nats_password belong together")
+        return self
+
+
+class ServiceSettings(BrokerSettings, ProcessSettings):
+    """A process with a store and the bus.
+
+    `database_password` is put into `database_url`, which then holds none; `event_trace_key` is the 32-byte key (base64)
+    that all services share.
+    """
+
+    database_url: PostgresUrl
+    database_password: Annotated[str, Field(repr=False)] = ""
     event_trace_key: Annotated[SecretKey, Field(repr=False)]
+
+    @property
+    def store_url(self) -> str:
+        """`database_url` with the password in its place."""
+        return with_password(self.database_url, self.database_password)
+
+    @model_validator(mode="after")
+    def _store(self) -> Self:
+        try:
+            with_password(self.database_url, self.database_password)
+        except ValueError as error:
+            raise ValueError(f"database_url and database_password do not fit: {error}") from None
+        return self
 
 
 _S = TypeVar("_S", bound=BaseSettings)
 
 
-def load(kind: type[_S]) -> _S:
-    """The settings from the environment; raises `SettingsError`."""
+def load(kind: type[_S], prefix: str = "") -> _S:
+    """The settings from the environment, whose variables begin with `prefix` or the kind's own; raises `SettingsError`."""
+    prefix = prefix or str(kind.model_config.get("env_prefix", ""))
     try:
-        return kind()
+        return kind(_env_prefix=prefix)  # an argument of the library's, not a field
     except ValidationError as error:
-        prefix = str(kind.model_config.get("env_prefix", ""))
-        problems = [_problem(prefix, item["loc"], item["type"], item["msg"]) for item in error.errors()]
+        problems = [_problem(kind, prefix, item["loc"], item["type"], item["msg"]) for item in error.errors()]
         raise SettingsError("; ".join(problems) + ".") from None
 
 
@@ -94,13 +153,11 @@ def load_or_exit(kind: type[_S]) -> _S:
         raise SystemExit(EXIT_CODE) from None
 
 
-def _problem(prefix: str, location: tuple[int | str, ...], kind: str, message: str) -> str:
+def _problem(kind: type[BaseSettings], prefix: str, location: tuple[int | str, ...], error: str, message: str) -> str:
     text = message.removeprefix("Value error, ")
     if not location:
         # A rule over several settings names them as fields; operators know them as variables.
-        for word in text.split():
-            if word in ProcessSettings.model_fields and word != "environment":
-                text = text.replace(word, f"{prefix}{word}".upper())
-        return text.replace("environment", f"{prefix}environment".upper())
+        fields = sorted(kind.model_fields, key=len, reverse=True)
+        return re.sub(rf"\b({'|'.join(fields)})\b", lambda found: f"{prefix}{found[0]}".upper(), text)
     variable = f"{prefix}{location[0]}".upper()
-    return f"{variable} is missing" if kind == "missing" else f"{variable} is wrong: {text[0].lower()}{text[1:]}"
+    return f"{variable} is missing" if error == "missing" else f"{variable} is wrong: {text[0].lower()}{text[1:]}"

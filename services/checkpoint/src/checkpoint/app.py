@@ -6,14 +6,14 @@ from functools import partial
 from pathlib import Path
 
 import asyncpg
-from chassis import idempotency, partitions, pool, telemetry
-from chassis.auth import TokenVerifier
-from chassis.clock import Clock, OffsetFileClock, SystemClock, local_day
-from chassis.events import Broadcast, Consumer, Handler, Relay, StreamSpec, Subscription, connect, resuming, sealing
-from chassis.jwks import KeySource
+from chassis import idempotency, partitions, pool
+from chassis.clock import Clock, local_day
+from chassis.events import Broadcast, Consumer, Durable, Handler, Relay, Subscription, resuming, sealing
+from chassis.joining import bus_of
 from chassis.rpc import channel
-from chassis.rpc.server import Server, ServerTls
+from chassis.rpc.server import Server
 from chassis.run import Service
+from chassis.starting import clock_of, observe, server_tls, verifier_of
 from chassis.sweep import Sweep
 from daysets import projection
 from daysets.follower import Follower
@@ -22,6 +22,7 @@ from daysets.trust_store import TrustStore
 from lilitong.checkpoint.v1.post_pb2_grpc import add_PostServiceServicer_to_server
 from lilitong.checkpoint.v1.scan_pb2_grpc import add_ScanServiceServicer_to_server
 
+from checkpoint.bus import DIRECTORY_BELL, KEYS, LIST_BELL, SEARCHES, SEGMENTS, STREAM
 from checkpoint.posts.authentication import DeviceAuthenticator
 from checkpoint.posts.directory import Directory
 from checkpoint.posts.rpc import PostRpc
@@ -29,14 +30,12 @@ from checkpoint.scanning.lists import Lists
 from checkpoint.scanning.recorder import CONNECTIONS, Recorder
 from checkpoint.scanning.rpc import ScanRpc
 from checkpoint.scanning.snapshot import IDEMPOTENT, Snapshots
-from checkpoint.searches.events import OPENED, search_handler
+from checkpoint.searches.events import search_handler
 from checkpoint.settings import CheckpointSettings
+from checkpoint.sync.seen import SECONDS, Seen
 from checkpoint.sync.stream import SyncStreams
 
 NAME = "checkpoint"
-STREAM = StreamSpec("CHECKPOINT", ("lilitong.checkpoint.>",))
-SEGMENTS = "lilitong.quarantine.restricted.v1.segment"
-KEYS = "lilitong.quarantine.key.v1.changed"
 HOT: tuple[str, ...] = (
     "/lilitong.checkpoint.v1.ScanService/Scan",
     "/lilitong.checkpoint.v1.ScanService/RecordScans",
@@ -45,24 +44,15 @@ HOT: tuple[str, ...] = (
 
 def build(settings: CheckpointSettings, clock: Clock | None = None) -> Callable[[Service], Awaitable[None]]:
     """What `chassis.run` needs to bring the service up; a test gives its own clock."""
-    if clock is None:
-        clock = OffsetFileClock(settings.clock_file) if settings.clock_file else SystemClock()
-    return partial(wire, settings=settings, clock=clock)
+    return partial(wire, settings=settings, clock=clock or clock_of(settings))
 
 
 async def wire(service: Service, *, settings: CheckpointSettings, clock: Clock) -> None:
     """Registers everything that the service is made of."""
-    traces = telemetry.setup(
-        NAME,
-        exporter=settings.trace_exporter,
-        ratio=settings.trace_ratio,
-        metrics_listen=settings.metrics_listen,
-    )
-    await traces.start()
-    service.closer("telemetry", traces.close)
+    await observe(service, settings)
 
     # Scans have connections of their own: a slow search or a burst of events never keeps them waiting.
-    url = settings.database_url
+    url = settings.store_url
     db = await pool.create(url, application_name=NAME, max_size=settings.pool_size)
     service.closer("pool", lambda: pool.close(db))
     hot = await pool.create(
@@ -76,8 +66,7 @@ async def wire(service: Service, *, settings: CheckpointSettings, clock: Clock) 
     service.closer("scans_pool", lambda: pool.close(hot))
     await partitions.maintain(db, clock)
 
-    bus = connect(settings.nats_url, NAME)
-    service.closer("bus", bus.close)
+    bus = bus_of(service, settings)
     seal = sealing(settings.event_trace_key)
     relay = Relay(db, bus, [STREAM])
     service.task("relay", relay.run)
@@ -94,25 +83,23 @@ async def wire(service: Service, *, settings: CheckpointSettings, clock: Clock) 
 
     trust = TrustStore(db, clock, fetch=snapshots.keys)
     index = DaySetIndex(lambda: trust.keys.logs)
-    list_bell = Broadcast(bus, "lilitong.bell.checkpoint.daysets")
+    list_bell = Broadcast(bus, LIST_BELL)
     service.closer("list_bell", list_bell.close)
     follower = Follower(db, index, clock, fetch_snapshot=snapshots.segments, bell=list_bell)
 
-    directory_bell = Broadcast(bus, "lilitong.bell.checkpoint.directory")
+    directory_bell = Broadcast(bus, DIRECTORY_BELL)
     service.closer("directory_bell", directory_bell.close)
     directory = Directory(db, clock, directory_bell)
 
-    def consumer(durable: str, subject: str, handler: Handler) -> Consumer:
-        around = resuming(settings.event_trace_key, durable)
-        made = Consumer(db, bus, Subscription(NAME, "QUARANTINE", durable, (subject,), handler, around=around), clock)
-        service.task(durable, made.run)
+    def consumer(durable: Durable, handler: Handler) -> Consumer:
+        around = resuming(settings.event_trace_key, durable.name)
+        made = Consumer(db, bus, Subscription.to(NAME, durable, handler, around=around), clock)
+        service.task(durable.name, made.run)
         return made
 
-    segments = consumer(
-        "checkpoint-segments", SEGMENTS, projection.segment_handler(lambda: trust.keys, follower.announce)
-    )
-    consumer("checkpoint-keys", KEYS, projection.keys_handler(trust.wake))
-    consumer("checkpoint-searches", OPENED, search_handler(clock, seal, relay.wake))
+    segments = consumer(SEGMENTS, projection.segment_handler(lambda: trust.keys, follower.announce))
+    consumer(KEYS, projection.keys_handler(trust.wake))
+    consumer(SEARCHES, search_handler(clock, seal, relay.wake))
 
     lists = Lists(index, follower, trust, segments, bus, clock)
     streams = SyncStreams(clock, directory, lists)
@@ -125,6 +112,7 @@ async def wire(service: Service, *, settings: CheckpointSettings, clock: Clock) 
     sweep = Sweep()
     sweep.register("partitions", 600, lambda: partitions.maintain(db, clock))
     sweep.register("requests", 3600, lambda: _purge(db, clock))
+    sweep.register("devices", SECONDS, Seen(db, clock, streams.devices).note)
     service.task("sweep", sweep.run)
 
     server = _server(settings, DeviceAuthenticator(directory, clock), clock)
@@ -150,12 +138,10 @@ def _ready(service: Service, follower: Follower, trust: TrustStore, directory: D
 
 
 def _server(settings: CheckpointSettings, devices: DeviceAuthenticator, clock: Clock) -> Server:
-    people = TokenVerifier(KeySource(settings.jwks), issuer=settings.issuer, audience=settings.audience, clock=clock)
-    pair = settings.tls_certificate, settings.tls_key
     return Server(
         settings.listen,
-        authenticators=(devices, people),
-        tls=ServerTls(pair[0], pair[1]) if pair[0] and pair[1] else None,
+        authenticators=(devices, verifier_of(settings, clock)),
+        tls=server_tls(settings),
         hot=HOT,
         hot_ratio=settings.hot_trace_ratio,
     )

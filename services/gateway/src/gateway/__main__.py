@@ -2,6 +2,7 @@
 
 import sys
 
+from chassis import commands
 from chassis.run import run
 from chassis.settings import load_or_exit
 
@@ -9,9 +10,13 @@ from gateway.app import wire
 from gateway.settings import GatewaySettings
 
 
-def main() -> int:
+def serve() -> int:
     settings = load_or_exit(GatewaySettings)
     return run("gateway", wire(settings), drain_seconds=settings.drain_seconds, linger_seconds=settings.linger_seconds)
+
+
+def main() -> int:
+    return commands.main("gateway", sys.argv[1:], serve)
 
 
 if __name__ == "__main__":

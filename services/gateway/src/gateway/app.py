@@ -4,11 +4,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
-from chassis import logs, telemetry
+from chassis import logs
 from chassis.auth import TokenVerifier
-from chassis.clock import Clock, OffsetFileClock, SystemClock
+from chassis.clock import Clock
 from chassis.jwks import KeySource
 from chassis.run import Service
+from chassis.starting import clock_of, observe
 from fastapi import FastAPI
 from prometheus_client import REGISTRY
 
@@ -28,20 +29,13 @@ from gateway.verification import Verifications
 
 def wire(settings: GatewaySettings, clock: Clock | None = None) -> Callable[[Service], Awaitable[None]]:
     """What `chassis.run` needs to live as the gateway; `clock` is for tests."""
-    return partial(build, settings, clock or _clock(settings))
+    return partial(build, settings, clock or clock_of(settings))
 
 
 async def build(settings: GatewaySettings, clock: Clock, service: Service) -> None:
     """Put the gateway together. Nothing behind it needs to be up."""
     logs.setup("gateway", level=settings.log_level)
-    traces = telemetry.setup(
-        "gateway",
-        exporter=settings.trace_exporter,
-        ratio=settings.trace_ratio,
-        metrics_listen=settings.metrics_listen,
-    )
-    await traces.start()
-    service.closer("telemetry", traces.close)
+    await observe(service, settings)
 
     # Behind.
     peers = upstreams(settings)
@@ -101,7 +95,3 @@ def assemble(settings: GatewaySettings, clock: Clock, peers: Upstreams) -> Gatew
 
 async def _unregister(lines: Lines) -> None:
     REGISTRY.unregister(lines.stats)
-
-
-def _clock(settings: GatewaySettings) -> Clock:
-    return SystemClock() if settings.clock_file is None else OffsetFileClock(settings.clock_file)

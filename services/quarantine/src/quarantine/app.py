@@ -8,24 +8,25 @@ from functools import partial
 
 import asyncpg
 import structlog
-from chassis import idempotency, logs, telemetry
+from chassis import idempotency, logs
 from chassis import pool as pools
-from chassis.auth import TokenVerifier
-from chassis.clock import Clock, OffsetFileClock, SystemClock, local_day
-from chassis.events import Consumer, Relay, connect, resuming, sealing
-from chassis.jwks import KeySource
+from chassis.clock import Clock, local_day
+from chassis.events import Consumer, Relay, resuming, sealing
+from chassis.joining import bus_of
 from chassis.partitions import maintain
-from chassis.rpc.server import Server, ServerTls
+from chassis.rpc.server import Server
 from chassis.run import Service
+from chassis.starting import clock_of, observe, server_tls, verifier_of
 from chassis.sweep import Sweep
 from lilitong.quarantine.v1 import keys_pb2_grpc, pass_pb2_grpc, register_pb2_grpc
 from passes.vault import DirectoryVault, KeyVault, roll
 
 from quarantine import loop
+from quarantine.bus import STREAM
 from quarantine.issuing.issue import Issuing
 from quarantine.issuing.rpc import PassRpc
 from quarantine.issuing.signing import PassMaker
-from quarantine.keys import changing
+from quarantine.keys import changing, watch
 from quarantine.keys.ring import KeyRing
 from quarantine.keys.rpc import KeyRpc
 from quarantine.people import cards
@@ -46,14 +47,7 @@ def wire(settings: QuarantineSettings, clock: Clock | None = None) -> Callable[[
 async def build(settings: QuarantineSettings, clock: Clock, service: Service) -> None:
     """Put the service together. Waits for Postgres, up to a limit; NATS may come later."""
     logs.setup("quarantine", level=settings.log_level)
-    traces = telemetry.setup(
-        "quarantine",
-        exporter=settings.trace_exporter,
-        ratio=settings.trace_ratio,
-        metrics_listen=settings.metrics_listen,
-    )
-    await traces.start()
-    service.closer("telemetry", traces.close)
+    await observe(service, settings)
     seal = sealing(settings.event_trace_key)
 
     # Store, bus and vault.
@@ -61,10 +55,8 @@ async def build(settings: QuarantineSettings, clock: Clock, service: Service) ->
     pool = await _connected(settings)
     service.closer("pool", lambda: pools.close(pool), limit=8)
     await maintain(pool, clock)
-    bus = connect(settings.nats_url, "quarantine")
-    bus.start()
-    service.closer("bus", bus.close)
-    relay = Relay(pool, bus, [loop.STREAM])
+    bus = bus_of(service, settings)
+    relay = Relay(pool, bus, [STREAM])
     service.task("relay", relay.run)
 
     # Keys that sign.
@@ -96,13 +88,13 @@ async def build(settings: QuarantineSettings, clock: Clock, service: Service) ->
     parts.register(sweep)
     sweep.register("signing keys", 5.0, partial(_load, pool, ring))
     sweep.register("day keys", MINUTE, partial(_roll, vault, clock))
+    sweep.register("key ages", MINUTE, partial(watch.signing_keys, pool))
     sweep.register("partitions", 10 * MINUTE, partial(maintain, pool, clock))
     sweep.register("answers", HOUR, partial(_forget_answers, pool, clock))
     service.task("sweep", sweep.run)
 
     # The door.
-    verifier = TokenVerifier(KeySource(settings.jwks), issuer=settings.issuer, audience=settings.audience, clock=clock)
-    server = Server(settings.listen, authenticators=[verifier], tls=_tls(settings))
+    server = Server(settings.listen, authenticators=[verifier_of(settings, clock)], tls=server_tls(settings))
     people = PersonKeys.of(vault)
     issuing = Issuing(pool, clock, PassMaker(vault, ring))
     server.add(RegisterRpc(pool, clock, people), register_pb2_grpc.add_RegisterServiceServicer_to_server)
@@ -123,7 +115,7 @@ async def _connected(settings: QuarantineSettings) -> asyncpg.Pool:
     limit = time.monotonic() + settings.start_seconds
     while True:
         try:
-            return await pools.create(settings.database_url, application_name="quarantine", max_size=settings.pool_size)
+            return await pools.create(settings.store_url, application_name="quarantine", max_size=settings.pool_size)
         except (OSError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError):
             if time.monotonic() > limit:
                 raise
@@ -145,7 +137,9 @@ async def _load(pool: asyncpg.Pool, ring: KeyRing) -> None:
 
 async def _roll(vault: KeyVault, clock: Clock) -> None:
     """Day keys eight days ahead, none older than 14 full days. In a thread: destruction waits for the disk."""
-    await asyncio.to_thread(roll, vault, local_day(clock.now()))
+    today = local_day(clock.now())
+    await asyncio.to_thread(roll, vault, today)
+    await asyncio.to_thread(watch.day_keys, vault, today)
 
 
 async def _forget_answers(pool: asyncpg.Pool, clock: Clock) -> None:
@@ -155,14 +149,3 @@ async def _forget_answers(pool: asyncpg.Pool, clock: Clock) -> None:
 
 async def _answers(pool: asyncpg.Pool) -> bool:
     return bool(await pool.fetchval("SELECT true", timeout=1.0))
-
-
-def clock_of(settings: QuarantineSettings) -> Clock:
-    """The machine's clock, or in devstack one that can be moved."""
-    return SystemClock() if settings.clock_file is None else OffsetFileClock(settings.clock_file)
-
-
-def _tls(settings: QuarantineSettings) -> ServerTls | None:
-    if settings.tls_certificate is None or settings.tls_key is None:
-        return None
-    return ServerTls(settings.tls_certificate, settings.tls_key, settings.tls_authority)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import asyncpg
 from chassis.clock import Clock
-from chassis.events import StreamSpec, Subscription
+from chassis.events import Subscription
 from chassis.sweep import Sweep
 from ledger.note import Signer
 from lilitong.quarantine.v1.case_pb2_grpc import add_CaseServiceServicer_to_server
@@ -35,7 +35,6 @@ from quarantine.restrictions.impose import Imposer
 from quarantine.restrictions.rpc import RestrictionRpc
 from quarantine.restrictions.sealing import Sealer
 
-STREAM: Final = StreamSpec("QUARANTINE", ("lilitong.quarantine.>",))
 LOG_KEY: Final = "log"
 """Name of the log's signing key in the vault, where nobody names another."""
 APPROVERS: Final = "approver-names"

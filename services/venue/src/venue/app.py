@@ -6,26 +6,25 @@ from datetime import timedelta
 from functools import partial
 
 import asyncpg
-from chassis import idempotency, logs, telemetry
+from chassis import idempotency, logs
 from chassis import pool as pools
-from chassis.auth import TokenVerifier
-from chassis.clock import Clock, OffsetFileClock, SystemClock, local_day
+from chassis.clock import Clock, local_day
 from chassis.events import (
     Broadcast,
     Bus,
     Consumer,
+    Durable,
     Handler,
     Relay,
-    StreamSpec,
     Subscription,
-    connect,
     resuming,
     sealing,
 )
-from chassis.jwks import KeySource
+from chassis.joining import bus_of
 from chassis.partitions import maintain, reindex_closed
-from chassis.rpc.server import Server, ServerTls
+from chassis.rpc.server import Server
 from chassis.run import Service
+from chassis.starting import clock_of, observe, server_tls, verifier_of
 from chassis.sweep import Sweep
 from daysets import projection
 from daysets.follower import Follower
@@ -53,6 +52,7 @@ from lilitong.venue.v1 import (
 from passes.replay import ReplayGuard
 from passes.vault import DirectoryVault
 
+from venue.bus import KEYS, LIST_BELL, SEARCHES, SEGMENTS, STREAM, ZONE_BELL
 from venue.clients import quarantine
 from venue.coldchain.rpc import ColdChainServicer
 from venue.documents.rendering import Renderer
@@ -70,7 +70,7 @@ from venue.register.duplicates import finding as duplicates
 from venue.register.rpc import VenueServicer
 from venue.register.zones import ZoneCache
 from venue.searches.again import SearchAgain
-from venue.searches.events import OPENED, Teller, opened_handler
+from venue.searches.events import Teller, opened_handler
 from venue.searches.search import Searching
 from venue.settings import VenueSettings
 from venue.spotcheck import room as spotcheck
@@ -85,35 +85,25 @@ from venue.visits.rpc import VisitServicer
 from venue.watch.fold import TICK_SECONDS, Fold
 from venue.watch.rpc import CodeTaskServicer, OccupancyServicer
 
-STREAM = StreamSpec("VENUE", ("lilitong.venue.>",))
 HOT = {"/lilitong.venue.v1.VisitService/CheckIn", "/lilitong.venue.v1.VisitService/BatchCheckIn"}
 
 
 def wire(settings: VenueSettings, clock: Clock | None = None) -> Callable[[Service], Awaitable[None]]:
     """What `chassis.run` needs to live as the venue service; `clock` is for tests."""
-    return partial(build, settings, clock or _clock(settings))
+    return partial(build, settings, clock or clock_of(settings))
 
 
 async def build(settings: VenueSettings, clock: Clock, service: Service) -> None:
     """Put the service together. Postgres must be up and migrated; NATS and quarantine may come later."""
     logs.setup("venue", level=settings.log_level)
-    traces = telemetry.setup(
-        "venue",
-        exporter=settings.trace_exporter,
-        ratio=settings.trace_ratio,
-        metrics_listen=settings.metrics_listen,
-    )
-    await traces.start()
-    service.closer("telemetry", traces.close)
+    await observe(service, settings)
     seal = sealing(settings.event_trace_key)
 
     # Store and bus.
-    pool = await pools.create(settings.database_url, application_name="venue", max_size=settings.pool_size)
+    pool = await pools.create(settings.store_url, application_name="venue", max_size=settings.pool_size)
     service.closer("pool", lambda: pools.close(pool), limit=8)
     await maintain(pool, clock)
-    bus = connect(settings.nats_url, "venue")
-    bus.start()
-    service.closer("bus", bus.close)
+    bus = bus_of(service, settings)
     relay = Relay(pool, bus, [STREAM])
     service.task("relay", relay.run)
 
@@ -122,7 +112,7 @@ async def build(settings: VenueSettings, clock: Clock, service: Service) -> None
     # The register.
     vault = DirectoryVault(settings.vault)
     codes = VenueCodes(vault)
-    zone_bell = Broadcast(bus, "bell.venue.zones")
+    zone_bell = Broadcast(bus, ZONE_BELL)
     service.closer("zone bell", zone_bell.close)
     zones = ZoneCache(pool, zone_bell)
     await zones.look()
@@ -132,9 +122,7 @@ async def build(settings: VenueSettings, clock: Clock, service: Service) -> None
     searching = Searching(Teller(seal))
     again = SearchAgain(pool, searching, relay.wake)
     service.task("search again", again.run)
-    opened = Consumer(
-        pool, bus, _subscription(settings, "venue-searches", OPENED, opened_handler(searching.open, relay.wake)), clock
-    )
+    opened = Consumer(pool, bus, _subscription(settings, SEARCHES, opened_handler(searching.open, relay.wake)), clock)
     service.task("search events", opened.run)
     recorder = Recorder(pool, searching, told=relay.wake, pending=again.wake, connections=settings.commit_connections)
     service.closer("check-ins", recorder.drain)
@@ -162,9 +150,12 @@ async def build(settings: VenueSettings, clock: Clock, service: Service) -> None
     service.task("sweep", sweep.run)
 
     # The door.
-    verifier = TokenVerifier(KeySource(settings.jwks), issuer=settings.issuer, audience=settings.audience, clock=clock)
     server = Server(
-        settings.listen, authenticators=[verifier], tls=_tls(settings), hot=HOT, hot_ratio=settings.hot_trace_ratio
+        settings.listen,
+        authenticators=[verifier_of(settings, clock)],
+        tls=server_tls(settings),
+        hot=HOT,
+        hot_ratio=settings.hot_trace_ratio,
     )
     _register(clock, service, server, sweep, VenueServicer(pool, clock, codes, zones, seal, relay.wake))
     server.add(
@@ -188,7 +179,7 @@ async def build(settings: VenueSettings, clock: Clock, service: Service) -> None
 async def _upkeep(settings: VenueSettings, clock: Clock, service: Service, sweep: Sweep) -> None:
     """One partition a turn, on a connection whose statements may last: it hinders nobody."""
     patient = await pools.create(
-        settings.database_url, application_name="venue upkeep", min_size=0, max_size=1, statement_seconds=110
+        settings.store_url, application_name="venue upkeep", min_size=0, max_size=1, statement_seconds=110
     )
     service.closer("upkeep pool", lambda: pools.close(patient), limit=8)
     sweep.register("closed partitions", 600, lambda: reindex_closed(patient, clock))
@@ -277,7 +268,7 @@ async def _restricted_list(
     trust = TrustStore(pool, clock, fetch=peer.keys)
     issuers = Issuers(trust)
     index = DaySetIndex(lambda: trust.keys.logs)
-    list_bell = Broadcast(bus, "bell.venue.day-sets")
+    list_bell = Broadcast(bus, LIST_BELL)
     service.closer("list bell", list_bell.close)
     follower = Follower(pool, index, clock, fetch_snapshot=peer.segments, bell=list_bell)
     trust.on_change(follower.recheck)
@@ -290,20 +281,11 @@ async def _restricted_list(
     segments = Consumer(
         pool,
         bus,
-        subscribe(
-            "venue-day-sets",
-            "lilitong.quarantine.restricted.v1.segment",
-            projection.segment_handler(lambda: trust.keys, follower.announce),
-        ),
+        subscribe(SEGMENTS, projection.segment_handler(lambda: trust.keys, follower.announce)),
         clock,
     )
     service.task("day set events", segments.run)
-    keys_changed = Consumer(
-        pool,
-        bus,
-        subscribe("venue-keys", "lilitong.quarantine.key.v1.changed", projection.keys_handler(trust.wake)),
-        clock,
-    )
+    keys_changed = Consumer(pool, bus, subscribe(KEYS, projection.keys_handler(trust.wake)), clock)
     service.task("key events", keys_changed.run)
     state = ListState(index, follower, segments, clock)
     # Ready once, ready for good: with Postgres or the bus away verdicts go on from memory and say that they are degraded.
@@ -312,15 +294,8 @@ async def _restricted_list(
     return RestrictedList(index, issuers, drills, state)
 
 
-def _subscription(settings: VenueSettings, durable: str, subject: str, handler: Handler) -> Subscription:
-    return Subscription(
-        service="venue",
-        stream="QUARANTINE",
-        durable=durable,
-        filter_subjects=(subject,),
-        handler=handler,
-        around=resuming(settings.event_trace_key, durable),
-    )
+def _subscription(settings: VenueSettings, durable: Durable, handler: Handler) -> Subscription:
+    return Subscription.to("venue", durable, handler, around=resuming(settings.event_trace_key, durable.name))
 
 
 def _note_drills(drills: set[str], segments: Sequence[Segment]) -> None:
@@ -342,13 +317,3 @@ def _once(check: Callable[[], bool]) -> Callable[[], bool]:
 async def _forget_answers(pool: asyncpg.Pool, clock: Clock) -> None:
     async with pool.acquire() as connection:
         await idempotency.purge(connection, local_day(clock.now()) - timedelta(days=idempotency.KEEP_DAYS))
-
-
-def _clock(settings: VenueSettings) -> Clock:
-    return SystemClock() if settings.clock_file is None else OffsetFileClock(settings.clock_file)
-
-
-def _tls(settings: VenueSettings) -> ServerTls | None:
-    if settings.tls_certificate is None or settings.tls_key is None:
-        return None
-    return ServerTls(settings.tls_certificate, settings.tls_key, settings.tls_authority)

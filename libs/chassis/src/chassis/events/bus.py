@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 import nats.errors
@@ -20,11 +22,26 @@ RECONNECT_WAIT: Final = 0.25
 PING_INTERVAL: Final = 3
 REQUEST_TIMEOUT: Final = 2.0
 
+DEFAULT_INBOX: Final = "_INBOX"
+
 _log = structlog.get_logger("chassis.events.bus")
 
 
 class BusUnavailableError(Exception):
     """NATS cannot be reached at the moment; try again later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """An account on the broker. With it answers come to an inbox of the account's own, so that it may read no other."""
+
+    user: str
+    password: str = field(repr=False)
+
+    @property
+    def inbox(self) -> str:
+        """Prefix of all subjects on which this account is answered."""
+        return f"{DEFAULT_INBOX}.{self.user}"
 
 
 class Bus:
@@ -34,16 +51,20 @@ class Bus:
     that was made: whoever remembers it sees that a gap lay between, in which deliveries may have been lost.
     """
 
-    def __init__(self, url: str, name: str, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, url: str, name: str, login: Login | None = None, authority: Path | None = None) -> None:
         self._url = url
         self._name = name
-        self._tls = tls
+        self._login = login
+        self._authority = authority
+        self._tls = None if authority is None else ssl.create_default_context(cafile=str(authority))
         self._client: Client | None = None
         self._up = asyncio.Event()
         self._closed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._on_gap: list[Callable[[], None]] = []
         self.generation = 0
+        self.trouble = ""
+        """What the last attempt to connect, or the broker's last refusal, said; "" before."""
 
     @property
     def connected(self) -> bool:
@@ -78,6 +99,9 @@ class Bus:
         self._on_gap.append(callback)
 
     def start(self) -> None:
+        """Begin to connect; what has begun already goes on alone, since a second loop would be a second connection."""
+        if self._task is not None:
+            return
         self._task = asyncio.create_task(self._keep(), name=f"bus:{self._name}")
 
     async def close(self) -> None:
@@ -105,6 +129,9 @@ class Bus:
                     self._url.split(","),
                     name=self._name,
                     tls=self._tls,
+                    user=self._login.user if self._login else None,
+                    password=self._login.password if self._login else None,
+                    inbox_prefix=self._login.inbox if self._login else DEFAULT_INBOX,
                     allow_reconnect=True,
                     max_reconnect_attempts=-1,
                     connect_timeout=CONNECT_TIMEOUT,
@@ -117,6 +144,7 @@ class Bus:
                     closed_cb=self._ended,
                 )
             except (OSError, TimeoutError, nats.errors.Error) as error:
+                self.trouble = self.trouble or type(error).__name__
                 _log.warning("bus_unreachable", error=type(error).__name__)
                 await asyncio.sleep(RECONNECT_WAIT * 2)
                 continue
@@ -132,6 +160,9 @@ class Bus:
 
     async def _went(self) -> None:
         self._up.clear()
+        if self._tls is not None and self._authority is not None:
+            with contextlib.suppress(OSError):  # the next connection trusts a new authority too, when there is one
+                self._tls.load_verify_locations(str(self._authority))
         BUS_CONNECTED.set(0)
         _log.warning("bus_disconnected")
         for callback in self._on_gap:
@@ -142,14 +173,18 @@ class Bus:
         self._closed.set()
 
     async def _failed(self, error: Exception) -> None:
-        _log.warning("bus_error", error=type(error).__name__)
+        # What the broker refuses names the subject; subjects hold nothing personal.
+        self.trouble = str(error) or type(error).__name__
+        refused = {"refused": str(error)} if "permissions violation" in str(error).lower() else {}
+        _log.warning("bus_error", error=type(error).__name__, **refused)
 
 
-def connect(url: str, name: str, *, tls: ssl.SSLContext | None = None) -> Bus:
+def connect(url: str, name: str, *, login: Login | None = None, authority: Path | None = None) -> Bus:
     """Begin to connect to `url` (several servers separated by commas) and return at once.
 
-    `name` is shown in the server's list of connections. Must be called inside a running loop; end it with `close`.
+    `name` is shown in the server's list of connections. `authority`: PEM file; with it the connection is encrypted and the
+    server's certificate must be the authority's. Must be called inside a running loop; end it with `close`.
     """
-    bus = Bus(url, name, tls)
+    bus = Bus(url, name, login, authority)
     bus.start()
     return bus

@@ -16,12 +16,11 @@ from typing import Final
 import asyncpg
 import structlog
 from nats.js import JetStreamContext
-from nats.js.api import AckPolicy, ConsumerConfig, ConsumerInfo, DeliverPolicy
-from nats.js.errors import NotFoundError
+from nats.js.api import ConsumerInfo
 
 from chassis.cancelling import checkpoint
 from chassis.clock import Clock
-from chassis.events import inbox, metrics
+from chassis.events import durables, inbox, metrics
 from chassis.events.bus import Bus
 from chassis.events.failures import reason, transient
 from chassis.events.handling import Handling, Subscription
@@ -30,8 +29,6 @@ from chassis.events.session import Session, SessionOverError
 LEASE: Final = timedelta(seconds=3)
 PAUSE_S: Final = 0.2
 LAG_FRESH_S: Final = 5.0
-# Bounds what piles up behind refused events: their successors wait in memory while other aggregates go on.
-MAX_ACK_PENDING: Final = 20_000
 
 _log = structlog.get_logger("chassis.events.consumer")
 
@@ -52,6 +49,7 @@ class Consumer:
         self._handling = Handling(pool, bus, subscription, clock)
         self._lag: int | None = None
         self._lag_seen = 0.0
+        self._moved = time.monotonic()
         self.has_caught_up = False
         self.progressed_at: datetime | None = None
 
@@ -60,34 +58,8 @@ class Consumer:
         return self._lag == 0 and time.monotonic() - self._lag_seen < LAG_FRESH_S
 
     async def ensure(self) -> ConsumerInfo:
-        """Make the durable or bring it up to date.
-
-        Raises `BusUnavailableError`, or `NotFoundError` while there is no stream.
-
-        A changed filter starts from the stream's beginning: what the new filter adds may lie before the old one's
-        position, and the inbox drops the rest.
-        """
-        jetstream, subscription = self._bus.jetstream, self._subscription
-        wanted = ConsumerConfig(
-            durable_name=subscription.durable,
-            deliver_policy=DeliverPolicy.ALL,
-            ack_policy=AckPolicy.EXPLICIT,
-            ack_wait=subscription.ack_wait_s,
-            max_deliver=-1,
-            filter_subjects=list(subscription.filter_subjects),
-            max_ack_pending=MAX_ACK_PENDING,
-        )
-        try:
-            found: ConsumerInfo = await jetstream.consumer_info(subscription.stream, subscription.durable)
-        except NotFoundError:
-            return await jetstream.add_consumer(subscription.stream, wanted)
-        filters = found.config.filter_subjects or [found.config.filter_subject or ">"]
-        if sorted(filters) != sorted(subscription.filter_subjects):
-            await jetstream.delete_consumer(subscription.stream, subscription.durable)
-            return await jetstream.add_consumer(subscription.stream, wanted)
-        if found.config.ack_wait != wanted.ack_wait or found.config.max_ack_pending != wanted.max_ack_pending:
-            found = await jetstream.add_consumer(subscription.stream, wanted)
-        return found
+        """Make the durable or bring it up to date, see `durables.ensure`; raises `BusUnavailableError` too."""
+        return await durables.ensure(self._bus.jetstream, self._subscription.wanted)
 
     async def lag(self) -> int:
         """Events in the stream for this durable that are not acknowledged. Raises the client's errors, see `ensure`."""
@@ -99,9 +71,13 @@ class Consumer:
     def _saw_lag(self, lag: int) -> None:
         if lag == 0 or (self._lag is not None and lag < self._lag):
             self.progressed_at = self._clock.now()
+            self._moved = time.monotonic()
+        elif self._lag == 0:
+            self._moved = time.monotonic()  # what waits now came in a moment ago
         self._lag, self._lag_seen = lag, time.monotonic()
         self.has_caught_up = self.has_caught_up or lag == 0
         metrics.PENDING.labels(self._subscription.durable).set(lag)
+        metrics.STALLED.labels(self._subscription.durable).set(self._lag_seen - self._moved if lag else 0.0)
 
     async def run(self) -> None:
         """Consume until cancelled. What is being handled at that moment is finished first."""

@@ -4,8 +4,8 @@ import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Final
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Self
 from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
 
 import asyncpg
@@ -16,6 +16,7 @@ from nats.aio.msg import Msg
 from chassis.clock import Clock, local_day
 from chassis.events import inbox, metrics
 from chassis.events.bus import Bus, BusUnavailableError
+from chassis.events.durables import ACK_WAIT_S, Durable
 from chassis.events.failures import reason, transient
 from chassis.events.inbox import Claim, NoPartitionError
 from chassis.events.lanes import Retry
@@ -59,9 +60,27 @@ class Subscription:
     backoff: Sequence[float] = (0.2, 1.0, 5.0, 15.0)
     concurrency: int = 4
     window: int = 256
-    ack_wait_s: float = 30.0
+    ack_wait_s: float = ACK_WAIT_S
     keep_days: int = 14
     around: Callable[[Received], AbstractContextManager[object]] = field(default=_untraced, repr=False)
+
+    @classmethod
+    def to(cls, service: str, durable: Durable, handler: Handler, **options: Any) -> Self:
+        """What `service` reads by `durable`; `options` are the other fields."""
+        return cls(
+            service,
+            durable.stream,
+            durable.name,
+            durable.filter_subjects,
+            handler,
+            ack_wait_s=durable.ack_wait_s,
+            **options,
+        )
+
+    @property
+    def wanted(self) -> Durable:
+        """The consumer on the bus."""
+        return Durable(self.stream, self.durable, self.filter_subjects, self.ack_wait_s)
 
     @property
     def dead_subject(self) -> str:
@@ -87,9 +106,9 @@ class Handling:
     clock: Clock
     holder: UUID = field(default_factory=uuid4)
 
-    async def event(self, event: Received) -> Outcome:
-        """A delivery from the stream."""
-        return await self._attempt(event, inbox.claim)
+    async def event(self, event: Received, accepted: datetime) -> Outcome:
+        """A delivery from the stream, which accepted it at that time by the machine's clock."""
+        return await self._attempt(event, inbox.claim, accepted)
 
     async def letter(self, event: Received) -> Outcome:
         """A dead letter that was put back; if it fails again it rests again, without back-off."""
@@ -110,7 +129,9 @@ class Handling:
             payload=payload,
         )
 
-    async def _attempt(self, event: Received, claim: Callable[..., Awaitable[Claim]]) -> Outcome:
+    async def _attempt(
+        self, event: Received, claim: Callable[..., Awaitable[Claim]], accepted: datetime | None = None
+    ) -> Outcome:
         durable = self.subscription.durable
         try:
             async with self.pool.acquire() as connection, connection.transaction():
@@ -129,6 +150,9 @@ class Handling:
                 return self._hold(error)
             return await self._failed(event, error, again=claim is inbox.take_letter)
         metrics.HANDLED.labels(durable).inc()
+        if accepted is not None:
+            # The machine's clock, as the bus's; the injected one may stand elsewhere.
+            metrics.DELAY.labels(durable).observe(max(0.0, (datetime.now(UTC) - accepted).total_seconds()))
         await self._after(after)
         return Outcome()
 

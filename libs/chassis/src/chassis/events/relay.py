@@ -15,10 +15,19 @@ import asyncpg
 import structlog
 
 from chassis.cancelling import checkpoint
-from chassis.events import outbox, streams
+from chassis.events import inbox, outbox, streams
 from chassis.events.bus import Bus, BusUnavailableError
 from chassis.events.failures import reason, transient
-from chassis.events.metrics import OUTBOX_OLDEST, OUTBOX_UNPUBLISHED, PUBLISHED, STREAM_REBUILDS, UNDELIVERABLE
+from chassis.events.metrics import (
+    DATABASE_UP,
+    OUTBOX_OLDEST,
+    OUTBOX_UNPUBLISHED,
+    PUBLISHED,
+    RELAYED,
+    RESTING,
+    STREAM_REBUILDS,
+    UNDELIVERABLE,
+)
 from chassis.events.outbox import Due
 from chassis.events.publisher import Acknowledged, Outgoing, Publisher, UndeliverableError
 from chassis.events.streams import StreamSpec
@@ -61,12 +70,16 @@ class Relay:
         self._batch = batch
         self._publisher = Publisher(bus)
         self._wanted = asyncio.Event()
+        self._woken: float | None = None  # since when something committed here waits
         self._next_check = 0.0
         self._next_backlog = 0.0
+        self._resting: set[str] = set()  # who was seen to have dead letters
         self.degraded = True
 
     def wake(self) -> None:
         """Something was committed: do not wait for the poll. Callable from the loop's thread only."""
+        if self._woken is None:
+            self._woken = time.monotonic()
         self._wanted.set()
 
     async def run(self) -> None:
@@ -74,15 +87,19 @@ class Relay:
         while True:
             checkpoint()
             self._wanted.clear()
+            since, self._woken = self._woken, None
             try:
                 handled = await self._turn()
                 self.degraded = False
             except Exception as error:  # noqa: BLE001  # whatever it is, events must flow again by themselves
+                self._woken = since if since is not None else self._woken
                 if not self.degraded or not transient(error):
                     _log.warning("relay_degraded", reason=reason(error))
                 self.degraded = True
                 await asyncio.sleep(PAUSE_S)
                 continue
+            if handled and since is not None:
+                RELAYED.observe(time.monotonic() - since)
             if not handled:
                 await self._pause()
 
@@ -93,7 +110,18 @@ class Relay:
         except TimeoutError:
             return
 
+    async def _look(self) -> bool:
+        """Whether anything waits; that this is answered tells, with or without the bus, that the store is there."""
+        try:
+            waiting = await outbox.waiting(self._pool)
+        except BaseException:
+            DATABASE_UP.set(0)
+            raise
+        DATABASE_UP.set(1)
+        return waiting
+
     async def _turn(self) -> int:
+        waiting = await self._look()
         now = time.monotonic()
         if now >= self._next_backlog:
             await self._measure()
@@ -102,7 +130,7 @@ class Relay:
             for spec in self._specs:
                 await self._keep_stream(spec)
             self._next_check = now + STREAM_CHECK_S
-        if not await outbox.waiting(self._pool):
+        if not waiting:
             return 0
         _ = self._bus.client  # nothing is locked while there is nobody to publish to
         return await self._cycle()
@@ -181,7 +209,7 @@ class Relay:
         # Something differs, or this is the start. With every shard locked no cycle is under way: look again.
         async with self._pool.acquire() as connection, connection.transaction():
             await outbox.stop_relays(connection)
-            found = await streams.ensure(self._bus.jetstream, spec)
+            found = await streams.make(self._bus.jetstream, spec)
             known = await outbox.known_stream(connection, spec.name)
             if known == found:
                 return
@@ -196,3 +224,9 @@ class Relay:
         found = await outbox.backlog(self._pool)
         OUTBOX_UNPUBLISHED.set(found.rows)
         OUTBOX_OLDEST.set(found.oldest_s)
+        letters = await inbox.resting(self._pool)
+        for consumer in self._resting - letters.keys():
+            RESTING.labels(consumer).set(0)
+        for consumer, count in letters.items():
+            RESTING.labels(consumer).set(count)
+        self._resting |= letters.keys()

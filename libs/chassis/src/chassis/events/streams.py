@@ -16,14 +16,14 @@ class StreamSpec:
     `subjects` are NATS patterns (`*` one token, `>` the rest). `max_age` bounds what a consumer can read after an
     absence; the outbox keeps the same window for a rebuild. `duplicate_window` is how long the server remembers
     message ids; later repeats are stopped by the consumers' inboxes. `max_bytes` −1 is unbounded: the oldest messages
-    go first.
+    go first. `replicas` None leaves those that there are, and makes one.
     """
 
     name: str
     subjects: tuple[str, ...]
     max_age: timedelta = timedelta(hours=72)
     duplicate_window: timedelta = timedelta(minutes=2)
-    replicas: int = 1
+    replicas: int | None = None
     max_bytes: int = -1
 
     @property
@@ -38,7 +38,8 @@ class StreamSpec:
     def covers(self, subject: str) -> bool:
         return re.match(self.pattern, subject) is not None
 
-    def config(self) -> StreamConfig:
+    def config(self, replicas: int = 1) -> StreamConfig:
+        """What the server is told; `replicas` where the publisher asks for no number of its own."""
         return StreamConfig(
             name=self.name,
             subjects=list(self.subjects),
@@ -47,7 +48,7 @@ class StreamSpec:
             storage=StorageType.FILE,
             max_age=self.max_age.total_seconds(),
             max_bytes=self.max_bytes,
-            num_replicas=self.replicas,
+            num_replicas=self.replicas or replicas,
             duplicate_window=self.duplicate_window.total_seconds(),
         )
 
@@ -75,14 +76,19 @@ async def look(jetstream: JetStreamContext, spec: StreamSpec) -> StreamState | N
         return None
 
 
+async def make(jetstream: JetStreamContext, spec: StreamSpec) -> StreamState:
+    """The stream, made where it is missing and else left as it is: to change it is `ensure`'s, whose right services lack."""
+    return await look(jetstream, spec) or _state(await jetstream.add_stream(spec.config()))
+
+
 async def ensure(jetstream: JetStreamContext, spec: StreamSpec) -> StreamState:
     """Make the stream, or bring its configuration up to date; never shrinks it to nothing nor deletes it."""
-    wanted = spec.config()
     try:
         info = await jetstream.stream_info(spec.name)
     except NotFoundError:
-        return _state(await jetstream.add_stream(wanted))
+        return _state(await jetstream.add_stream(spec.config()))
     found = info.config
+    wanted = spec.config(found.num_replicas or 1)
     same = (
         sorted(found.subjects or []) == sorted(spec.subjects)
         and found.max_age == wanted.max_age

@@ -14,6 +14,7 @@ from passes.errors import KeyDestroyedError, KeyMissingError
 from passes.tags import people_of
 from passes.vault import KeyVault
 
+from quarantine.bus import PASSAGES, VISITS
 from quarantine.cases import contacts, metrics, store
 from quarantine.cases.contacts import Sealed
 from quarantine.cases.model import (
@@ -35,8 +36,6 @@ from quarantine.restrictions.sealing import Person, Sealer
 
 VENUE: Final = 1
 CHECKPOINT: Final = 2
-VENUE_DURABLE: Final = "quarantine-venue-exposures"
-CHECKPOINT_DURABLE: Final = "quarantine-checkpoint-exposures"
 
 
 class Exposures:
@@ -50,22 +49,8 @@ class Exposures:
     def subscriptions(self, **options: Any) -> list[Subscription]:
         """Both durable consumers; `options` as for `Subscription` (`around`, `backoff`, …)."""
         return [
-            Subscription(
-                service="quarantine",
-                stream="VENUE",
-                durable=VENUE_DURABLE,
-                filter_subjects=("lilitong.venue.exposure.v1.found",),
-                handler=self.visits,
-                **options,
-            ),
-            Subscription(
-                service="quarantine",
-                stream="CHECKPOINT",
-                durable=CHECKPOINT_DURABLE,
-                filter_subjects=("lilitong.checkpoint.exposure.v1.found",),
-                handler=self.passages,
-                **options,
-            ),
+            Subscription.to("quarantine", VISITS, self.visits, **options),
+            Subscription.to("quarantine", PASSAGES, self.passages, **options),
         ]
 
     async def visits(self, conn: Db, event: Received) -> AfterCommit | None:

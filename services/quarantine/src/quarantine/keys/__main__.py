@@ -13,10 +13,10 @@ from chassis import pool as pools
 from chassis.clock import Clock
 from chassis.events import sealing
 from chassis.settings import load_or_exit
+from chassis.starting import clock_of
 from daysets.trust import Use
 from passes.vault import DirectoryVault
 
-from quarantine.app import clock_of
 from quarantine.keys import changing, store
 from quarantine.settings import QuarantineSettings
 
@@ -35,7 +35,7 @@ def arguments() -> argparse.ArgumentParser:
 async def run(settings: QuarantineSettings, given: argparse.Namespace, clock: Clock) -> int:
     """Carries out one command; returns the exit code."""
     vault, seal = DirectoryVault(settings.vault), sealing(settings.event_trace_key)
-    pool = await pools.create(settings.database_url, application_name="quarantine-keys", max_size=1)
+    pool = await pools.create(settings.store_url, application_name="quarantine-keys", max_size=1)
     try:
         async with pool.acquire() as conn, conn.transaction():
             if given.command == "rotate":

@@ -1,0 +1,38 @@
+"""What every service makes of its settings first, so that each `app.py` says only what is its own."""
+
+from chassis import telemetry
+from chassis.auth import TokenVerifier
+from chassis.clock import Clock, OffsetFileClock, SystemClock
+from chassis.jwks import KeySource
+from chassis.rpc.server import ServerTls
+from chassis.run import Service
+from chassis.settings import ProcessSettings
+
+
+def clock_of(settings: ProcessSettings) -> Clock:
+    """The machine's clock, or in devstack one that can be moved."""
+    return SystemClock() if settings.clock_file is None else OffsetFileClock(settings.clock_file)
+
+
+async def observe(service: Service, settings: ProcessSettings) -> None:
+    """Traces and metrics, closed with the service."""
+    traces = telemetry.setup(
+        service.name,
+        exporter=settings.trace_exporter,
+        ratio=settings.trace_ratio,
+        metrics_listen=settings.metrics_listen,
+    )
+    await traces.start()
+    service.closer("telemetry", traces.close)
+
+
+def verifier_of(settings: ProcessSettings, clock: Clock) -> TokenVerifier:
+    """Who verifies bearer tokens."""
+    return TokenVerifier(KeySource(settings.jwks), issuer=settings.issuer, audience=settings.audience, clock=clock)
+
+
+def server_tls(settings: ProcessSettings) -> ServerTls | None:
+    """The server's certificate, and whose clients it takes: mutual TLS when an authority is set. None: plain text."""
+    if settings.tls_certificate is None or settings.tls_key is None:
+        return None
+    return ServerTls(settings.tls_certificate, settings.tls_key, settings.tls_authority)

@@ -1,0 +1,10 @@
+"""The service's part of the bus: what it publishes and reads."""
+
+from typing import Final
+
+from chassis.events import BusPlan, Durable, StreamSpec
+
+STREAM: Final = StreamSpec("QUARANTINE", ("lilitong.quarantine.>",))
+VISITS: Final = Durable("VENUE", "quarantine-venue-exposures", ("lilitong.venue.exposure.v1.found",))
+PASSAGES: Final = Durable("CHECKPOINT", "quarantine-checkpoint-exposures", ("lilitong.checkpoint.exposure.v1.found",))
+PLAN: Final = BusPlan("quarantine", STREAM, (VISITS, PASSAGES))
