@@ -113,10 +113,31 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- if index . 1 -}}{{ index . 1 }}{{- else -}}{{ include "lilitong.fullname" (index . 0) }}-{{ index . 2 }}{{- end -}}
 {{- end -}}
 
-{{/* Secret of a service's database passwords. Takes (list $ service). */}}
+{{/* Secret of a service's database passwords, except with cnpg. Takes (list $ service). */}}
 {{- define "lilitong.databaseSecret" -}}
 {{- $root := index . 0 -}}{{- $service := index . 1 -}}
 {{- include "lilitong.secretName" (list $root (get $root.Values.postgres.existingSecrets $service) (printf "%s-database" $service)) -}}
+{{- end -}}
+
+{{/* Secret (username, password) of a role with cnpg, as the operator reads it. Takes (list $ role). */}}
+{{- define "lilitong.roleSecret" -}}
+{{- $root := index . 0 -}}{{- $role := index . 1 -}}
+{{- include "lilitong.secretName" (list $root (get $root.Values.postgres.cnpg.roleSecrets $role) (printf "postgres-%s" ($role | replace "_" "-"))) -}}
+{{- end -}}
+
+{{/* Variable with a role's password. Takes (list $ variable service owner); owner is true for the role that migrates. */}}
+{{- define "lilitong.databasePassword" -}}
+{{- $root := index . 0 -}}{{- $service := index . 2 -}}{{- $owner := index . 3 -}}
+{{- $key := ternary "owner-password" "password" $owner -}}
+{{- if eq $root.Values.postgres.mode "cnpg" -}}
+{{- include "lilitong.fromSecret" (list (index . 1) (include "lilitong.roleSecret" (list $root (ternary (printf "%s_owner" $service) $service $owner))) "password") -}}
+{{- else if eq $root.Values.postgres.mode "external" -}}
+- name: {{ index . 1 }}
+  valueFrom:
+    secretKeyRef: {name: {{ include "lilitong.databaseSecret" (list $root $service) }}, key: {{ $key }}, optional: true}
+{{- else -}}
+{{- include "lilitong.fromSecret" (list (index . 1) (include "lilitong.databaseSecret" (list $root $service)) $key) -}}
+{{- end -}}
 {{- end -}}
 
 {{/* Secret of a NATS user. Takes (list $ user). */}}

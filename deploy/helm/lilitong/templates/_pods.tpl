@@ -55,14 +55,11 @@ securityContext:
 {{- $secret := include "lilitong.databaseSecret" . -}}
 {{- if eq $root.Values.postgres.mode "external" }}
 {{ include "lilitong.fromSecret" (list (printf "%s_OWNER_DATABASE_URL" $prefix) $secret "owner-url") }}
-- name: {{ $prefix }}_OWNER_DATABASE_PASSWORD
-  valueFrom:
-    secretKeyRef: {name: {{ $secret }}, key: owner-password, optional: true}
 {{- else }}
 - name: {{ $prefix }}_OWNER_DATABASE_URL
   value: {{ include "lilitong.databaseUrl" (list $root (printf "%s_owner" $service)) | quote }}
-{{ include "lilitong.fromSecret" (list (printf "%s_OWNER_DATABASE_PASSWORD" $prefix) $secret "owner-password") }}
 {{- end }}
+{{ include "lilitong.databasePassword" (list $root (printf "%s_OWNER_DATABASE_PASSWORD" $prefix) $service true) }}
 - {name: HOME, value: /tmp}
 {{- end -}}
 
@@ -132,13 +129,10 @@ securityContext:
 {{- $secret := include "lilitong.databaseSecret" . }}
 {{- if eq $root.Values.postgres.mode "external" }}
 {{ include "lilitong.fromSecret" (list (printf "%s_DATABASE_URL" $prefix) $secret "url") }}
-- name: {{ $prefix }}_DATABASE_PASSWORD
-  valueFrom:
-    secretKeyRef: {name: {{ $secret }}, key: password, optional: true}
 {{- else }}
 - {name: {{ $prefix }}_DATABASE_URL, value: {{ include "lilitong.databaseUrl" (list $root $service) | quote }}}
-{{ include "lilitong.fromSecret" (list (printf "%s_DATABASE_PASSWORD" $prefix) $secret "password") }}
 {{- end }}
+{{ include "lilitong.databasePassword" (list $root (printf "%s_DATABASE_PASSWORD" $prefix) $service false) }}
 {{ include "lilitong.natsEnv" (list $root $service $service) }}
 {{ include "lilitong.fromSecret" (list (printf "%s_EVENT_TRACE_KEY" $prefix) (include "lilitong.secretName" (list $root $root.Values.eventTraceKey.existingSecret "event-trace-key")) "key") }}
 {{- end }}

@@ -1,0 +1,77 @@
+"""The chart as Kubernetes would get it. Needs the `helm` of helm-binary, beside the interpreter."""
+
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+CHART = ROOT / "deploy/helm/lilitong"
+RELEASE = NAMESPACE = "lilitong"
+VERSIONS = ("1.30", "1.34", "1.37")
+"""Kubernetes: the oldest that every part of the chart uses, one between, and the newest whose schemas we have."""
+Object = dict[str, Any]
+
+
+class HelmError(Exception):
+    """What helm said on standard error."""
+
+
+def helm(*arguments: str) -> str:
+    """Standard output of a helm command. Raises HelmError."""
+    command = [str(Path(sys.executable).with_name("helm")), *arguments]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise HelmError(done.stderr.strip() or done.stdout.strip())
+    return done.stdout
+
+
+def values_files(chart: Path = CHART) -> list[Path]:
+    """Every way of running it that is tested."""
+    return sorted((chart / "ci").glob("*-values.yaml"))
+
+
+def render(
+    chart: Path = CHART, *files: Path, version: str = VERSIONS[-1], settings: Iterable[str] = (), values: str = ""
+) -> list[Object]:
+    """Objects of the chart. `settings`: as for `--set`; `values`: a document, which comes last. Raises HelmError."""
+    chosen = [argument for file in files for argument in ("--values", str(file))]
+    chosen += [argument for setting in settings for argument in ("--set", setting)]
+    command = ["template", RELEASE, str(chart), "--namespace", NAMESPACE, "--kube-version", f"{version}.0", *chosen]
+    if values:
+        path = [str(Path(sys.executable).with_name("helm")), *command, "--values", "-"]
+        done = subprocess.run(path, check=False, capture_output=True, text=True, input=values)
+        if done.returncode:
+            raise HelmError(done.stderr.strip())
+        return parse(done.stdout)
+    return parse(helm(*command))
+
+
+def parse(text: str) -> list[Object]:
+    """The objects of a stream of YAML documents."""
+    return [document for document in yaml.safe_load_all(text) if document]
+
+
+def named(item: Object) -> str:
+    """Kind and name, for messages."""
+    return f"{item['kind']}/{item['metadata']['name']}"
+
+
+def pod_spec(item: Object) -> Object | None:
+    """The pod's spec within an object that makes pods."""
+    if item["kind"] == "Pod":
+        found: Object = item["spec"]
+        return found
+    if item["kind"] in {"Deployment", "StatefulSet", "Job"}:
+        inner: Object = item["spec"]["template"]["spec"]
+        return inner
+    return None
+
+
+def containers(item: Object) -> list[Object]:
+    """All containers of an object, those that run before the others too."""
+    spec = pod_spec(item)
+    return [] if spec is None else [*spec.get("initContainers", []), *spec["containers"]]
