@@ -1,8 +1,13 @@
 """What every service makes of its settings first, so that each `app.py` says only what is its own."""
 
+from pathlib import Path
+
+from prometheus_client import REGISTRY
+
 from chassis import telemetry
 from chassis.auth import TokenVerifier
 from chassis.clock import Clock, OffsetFileClock, SystemClock
+from chassis.expiry import Certificates, Disks
 from chassis.jwks import KeySource
 from chassis.rpc.server import ServerTls
 from chassis.run import Service
@@ -24,6 +29,32 @@ async def observe(service: Service, settings: ProcessSettings) -> None:
     )
     await traces.start()
     service.closer("telemetry", traces.close)
+    watched = Certificates(_certificates(settings)), Disks(_folders(settings))
+    for collector in watched:
+        REGISTRY.register(collector)
+
+    async def forget() -> None:
+        for collector in watched:
+            REGISTRY.unregister(collector)
+
+    service.closer("metrics", forget)
+
+
+def _certificates(settings: ProcessSettings) -> dict[str, Path]:
+    """Every certificate that this process shows or relies on, by what it is for."""
+    named = {"server": "tls_certificate", "authority": "tls_authority", "bus-authority": "nats_authority"}
+    found = {name: getattr(settings, setting, None) for name, setting in named.items()}
+    if settings.jwks.endswith((".crt", ".pem")):
+        found["issuer"] = Path(settings.jwks)
+    trust = getattr(settings, "workload_trust", None)
+    if trust is not None:
+        found |= {f"workload-{path.stem}": path for path in sorted(trust.glob("*.crt"))}
+    return {name: path for name, path in found.items() if path is not None}
+
+
+def _folders(settings: ProcessSettings) -> dict[str, Path]:
+    vault: Path | None = getattr(settings, "vault", None)
+    return {} if vault is None else {"vault": vault}
 
 
 def verifier_of(settings: ProcessSettings, clock: Clock) -> TokenVerifier:

@@ -9,10 +9,16 @@ from dataclasses import dataclass
 
 import asyncpg
 import structlog
+from prometheus_client import Counter, Gauge
 
 from chassis.pool import Connection
 
 RETRY_SECONDS = 10.0
+INTERVAL = Gauge("lilitong_sweep_interval_seconds", "How often this job of the sweep is to run.", ["job"])
+DONE = Gauge("lilitong_sweep_done_timestamp_seconds", "When this job of the sweep last ended well, Unix time.", ["job"])
+FAILURES = Counter(
+    "lilitong_sweep_failures_total", "Turns of this job of the sweep that failed or took too long.", ["job"]
+)
 log = structlog.get_logger(__name__)
 
 
@@ -40,6 +46,9 @@ class Sweep:
     def register(self, name: str, seconds: float, work: Callable[[], Awaitable[object]]) -> None:
         """Adds a job that runs at once and then every `seconds`."""
         self._jobs.append(_Job(name, seconds, work))
+        INTERVAL.labels(name).set(seconds)
+        DONE.labels(name).set_to_current_time()  # from here on it may be late
+        FAILURES.labels(name)
 
     async def run_due(self) -> None:
         """Runs every job whose time has come."""
@@ -50,8 +59,10 @@ class Sweep:
                 try:
                     async with asyncio.timeout(self._job_seconds):  # one that hangs must not stop the others either
                         await job.work()
+                    DONE.labels(job.name).set_to_current_time()
                 except Exception as error:  # noqa: BLE001 (one job must not stop the others)
                     pause = min(pause, RETRY_SECONDS)
+                    FAILURES.labels(job.name).inc()
                     log.warning("sweep job failed", job=job.name, error=type(error).__name__)
                 job.due = loop.time() + pause
 

@@ -1,8 +1,10 @@
 import json
 from datetime import UTC, date, datetime, timedelta
 
+import pytest
 from chassis.clock import OffsetFileClock, day_start, local_day
 from chassis.sweep import Sweep
+from prometheus_client import REGISTRY
 
 
 async def test_a_failing_job_does_not_stop_the_others():
@@ -36,3 +38,28 @@ def test_an_offset_clock_follows_its_file_and_survives_a_broken_one(tmp_path):
     path.write_text("{")
     clock._read_at = float("-inf")
     assert abs(clock.now() - (datetime.now(UTC) - timedelta(hours=1))) < timedelta(seconds=5)
+
+
+def sample(name: str, job: str) -> float:
+    return REGISTRY.get_sample_value(name, {"job": job}) or 0.0
+
+
+@pytest.mark.feature("X11")
+async def test_a_job_that_fails_is_counted_and_its_last_good_end_stays_where_it_was():
+    broken = True
+
+    async def work():
+        if broken:
+            raise ValueError
+
+    sweep = Sweep()
+    sweep.register("watched", 0, work)
+    assert sample("lilitong_sweep_interval_seconds", "watched") == 0
+    registered = sample("lilitong_sweep_done_timestamp_seconds", "watched")
+    await sweep.run_due()
+    assert sample("lilitong_sweep_failures_total", "watched") == 1
+    assert sample("lilitong_sweep_done_timestamp_seconds", "watched") == registered
+    broken = False
+    await sweep.run_due()
+    assert sample("lilitong_sweep_failures_total", "watched") == 1
+    assert sample("lilitong_sweep_done_timestamp_seconds", "watched") > registered

@@ -12,6 +12,7 @@ from lilitong.quarantine.v1.day_set_pb2 import DaySetSegment
 from passes.cards import card_key
 from passes.days import bounds, local_day
 from passes.tags import tag
+from prometheus_client import REGISTRY
 from quarantine.daysets import issue
 
 pytestmark = [pytest.mark.connected, pytest.mark.feature("Q10")]
@@ -276,3 +277,11 @@ async def test_a_decision_that_commits_during_a_flush_is_not_lost(world) -> None
         await world.pool.release(deciding)
         await world.pool.release(flushing)
     assert await world.listed(person, days=1) is None
+
+
+@pytest.mark.feature("X11")
+async def test_days_with_a_published_list_are_exported_so_that_a_missing_one_is_noticed(world) -> None:
+    await world.loop.keeper.tick()
+    assert REGISTRY.get_sample_value("lilitong_day_sets_published") == 0  # as it found them
+    await world.loop.keeper.tick()
+    assert REGISTRY.get_sample_value("lilitong_day_sets_published") == 3

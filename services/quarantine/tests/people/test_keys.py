@@ -1,7 +1,8 @@
 """Signing keys: made once, published with the fact, rotated without losing a pass, revoked for good."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+import time
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from chassis.access import calling
@@ -12,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lilitong.quarantine.v1.keys_pb2 import ListVerificationKeysRequest, VerificationKeysChanged
 from passes.pass_token import IssuerKey, verify_pass
-from quarantine.keys import changing, store
+from passes.vault import DirectoryVault, roll
+from prometheus_client import REGISTRY
+from quarantine.keys import changing, store, watch
 from quarantine.keys.model import PASS_DAYS, SigningKey, published, retired_at, signing
 from quarantine.keys.ring import KeyRing
 from quarantine.keys.rpc import KeyRpc
@@ -160,3 +163,31 @@ class TestOnPostgres:
         await self.rotate(desk)
         *_, event = await desk.world.events(VerificationKeysChanged)
         assert b"evilevil" not in {one.kid for one in event.keys}
+
+
+class TestWatched:
+    @pytest.mark.feature("X11")
+    def test_day_keys_are_counted_up_to_the_first_gap(self, tmp_path):
+        vault, today = DirectoryVault(tmp_path / "vault", cache_seconds=0), date(2022, 3, 10)
+        roll(vault, today)
+        watch.day_keys(vault, today)
+        assert REGISTRY.get_sample_value("lilitong_day_keys_ahead") == 8
+        (tmp_path / "vault/days/2022-03-14.key").unlink()
+        watch.day_keys(vault, today)
+        assert REGISTRY.get_sample_value("lilitong_day_keys_ahead") == 3
+
+    @pytest.mark.connected
+    @pytest.mark.feature("X11")
+    async def test_a_rotation_makes_the_exported_key_young(self, desk):
+        async def made() -> dict[str, float]:
+            await watch.signing_keys(desk.world.pool)
+            name = "lilitong_signing_key_made_timestamp_seconds"
+            return {use.value: REGISTRY.get_sample_value(name, {"use": use.value}) for use in Use}
+
+        before = await made()
+        async with desk.world.pool.acquire() as conn, conn.transaction():
+            await changing.rotate(conn, desk.world.vault, Use.PASS, desk.world.clock.now(), lambda: b"")
+        after = await made()
+        assert abs(before["pass"] - time.time()) < 3600  # not the beginning of time, from which a first key is good
+        assert after.pop("pass") > before.pop("pass")
+        assert after == before

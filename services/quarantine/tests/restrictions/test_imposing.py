@@ -7,6 +7,7 @@ from uuid import UUID
 
 import asyncpg
 import pytest
+from prometheus_client import REGISTRY
 from quarantine.daysets import store
 from quarantine.restrictions import impose as imposing
 
@@ -123,3 +124,29 @@ async def test_lists_flushed_while_people_are_restricted_wait_for_nobody_in_a_ci
     async with world.pool.acquire() as conn, conn.transaction():
         await world.loop.issuer.flush(conn, today + timedelta(days=1), "")
     assert await world.listed(people[1], days=1) == 2
+
+
+@pytest.mark.feature("X6")
+async def test_the_loop_clock_runs_from_the_wake_until_everybody_is_restricted(world, monkeypatch) -> None:
+    case_id, result_id, _ = await with_contacts(world, 30)
+    imposer = world.loop.imposer
+    before = REGISTRY.get_sample_value("lilitong_loop_impose_seconds_count")
+    assert REGISTRY.get_sample_value("lilitong_loop_waiting_seconds") == 0
+    imposer.wake()
+    monkeypatch.setattr(imposer, "_woken", imposer._woken - 7)
+    assert REGISTRY.get_sample_value("lilitong_loop_waiting_seconds") >= 7
+    await world.approve(case_id, result_id, "approver-2")
+    turns = asyncio.Event()
+
+    async def once(*_: Any) -> None:
+        turns.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(imposing, "rest", once)
+    working = asyncio.create_task(imposer.run())
+    await turns.wait()
+    working.cancel()
+    assert (await state(world))[0] == 31
+    assert REGISTRY.get_sample_value("lilitong_loop_waiting_seconds") == 0
+    assert REGISTRY.get_sample_value("lilitong_loop_impose_seconds_count") == before + 1
+    assert REGISTRY.get_sample_value("lilitong_loop_impose_seconds_sum") >= 7

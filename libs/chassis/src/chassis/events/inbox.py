@@ -143,6 +143,14 @@ async def letters(connection: Queries, consumer: str, *, requeued: bool, limit: 
     ]
 
 
+async def resting(connection: Queries) -> dict[str, int]:
+    """How many dead letters nobody put back, by consumer; consumers without any are left out."""
+    rows = await connection.fetch(
+        "SELECT consumer, count(*) AS letters FROM dead_letters WHERE NOT requeued GROUP BY consumer"
+    )
+    return {row["consumer"]: row["letters"] for row in rows}
+
+
 async def take_letter(connection: Connection, event: Received, consumer: str, holder: UUID) -> Claim:
     """Remove a requeued letter in the transaction of its effect; `SEEN` if it is no longer there."""
     found = await connection.fetchval(

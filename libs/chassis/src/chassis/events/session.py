@@ -126,7 +126,7 @@ class Session:
         elif work.message is None:
             outcome = await self._handling.letter(work.event)
         else:
-            outcome = await self._handling.event(work.event)
+            outcome = await self._handling.event(work.event, work.message.metadata.timestamp)
         if outcome.lost:
             self._over = "another process holds the lease"
             self._kick.set()

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from math import inf
 from typing import Final
 
 from chassis.clock import Clock
 from chassis.events import Bus, Consumer
 from daysets.follower import Follower
 from daysets.index import DaySetIndex
+from daysets.metrics import LIST_AGE
 from daysets.segment import Segment
 from daysets.trust_store import TrustStore
 from passes.pass_token import IssuerKey, IssuerKeys
@@ -33,6 +35,7 @@ class Lists:
         self._days: frozenset[date] = frozenset()
         follower.on_change(self._listed)
         trust.on_change(self._trusted)
+        LIST_AGE.set_function(self._exported_age)
 
     def age(self, now: datetime) -> float | None:
         """Seconds since the list was last known to be all there is; None while it never was."""
@@ -41,6 +44,10 @@ class Lists:
             return None
         heard = self._consumer.progressed_at or self._began
         return max(followed, (now - heard).total_seconds(), 0.0)
+
+    def _exported_age(self) -> float:
+        age = self.age(self._clock.now())
+        return inf if age is None else age
 
     def age_for(self, day: date, drill_id: str, now: datetime) -> float | None:
         """As `age`, and None when there is no list of that day at all; a drill need not have one."""

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 from chassis.auth import refused
 from chassis.clock import Clock
@@ -34,7 +35,8 @@ CONNECTED: Final = Gauge("lilitong_sync_streams", "Scanners connected to Sync.")
 class _Feed:
     """What one scanner is still to be sent."""
 
-    def __init__(self) -> None:
+    def __init__(self, device_id: UUID) -> None:
+        self.device_id = device_id
         self.segments: list[Segment] = []
         self.keys = False
         self.overflow = False
@@ -58,9 +60,13 @@ class SyncStreams:
         lists.trust.on_change(self._trusted)
         directory.on_change(self._wake)
 
+    def devices(self) -> set[UUID]:
+        """Who follows the list through this replica now."""
+        return {feed.device_id for feed in self._feeds}
+
     async def serve(self, device: Active, resume_token: bytes, context: Any) -> None:
         """One call, until the scanner goes, is revoked (UNAUTHENTICATED) or does not keep up (EXHAUSTED)."""
-        feed = _Feed()
+        feed = _Feed(device.device_id)
         # From here to the first write nothing is awaited: what is in the index now is sent, what comes later is queued.
         try:
             lacking = self._lists.index.segments_after(resume_token)

@@ -1,10 +1,12 @@
 """What the sweep does for the lists: bases for the live days, changes that waited long enough, nothing for days that are over."""
 
 from collections.abc import Callable
+from typing import Final
 
 import asyncpg
 from chassis.clock import Clock
 from passes.days import local_day
+from prometheus_client import Gauge
 
 from quarantine.daysets import store
 from quarantine.daysets.issue import Issuer
@@ -12,6 +14,12 @@ from quarantine.daysets.model import live_days
 
 TICK_SECONDS = 1.0
 """How soon after local midnight, at the latest, what waited for the new day goes out."""
+
+
+PUBLISHED: Final = Gauge(
+    "lilitong_day_sets_published",
+    "Days, from today on and without a gap, whose restricted list is published; 3 when all is well.",
+)
 
 
 class Keeper:
@@ -35,6 +43,8 @@ class Keeper:
             due = await store.due(conn, today, now)
         wanting = [(day, drill) for day in days for drill in drills if (day, drill) not in heads]
         worn = [key for key, head in heads.items() if head.worn]
+        listed = [(day, "") in heads for day in days]
+        PUBLISHED.set([*listed, False].index(False))
         for day, drill_id in [*wanting, *worn]:
             async with self._pool.acquire() as conn, conn.transaction():
                 await self._issuer.ensure_base(conn, day, drill_id)

@@ -37,6 +37,14 @@ async def every(conn: Connection) -> list[SigningKey]:
     ]
 
 
+async def newest(conn: Connection) -> dict[Use, datetime]:
+    """When the newest key of each use was made, by the database's clock."""
+    rows = await conn.fetch(
+        "SELECT use, max(made_at) AS made_at FROM signing_keys WHERE revoked_at IS NULL GROUP BY use"
+    )
+    return {Use(row["use"]): row["made_at"] for row in rows}
+
+
 async def insert(conn: Connection, keys: Sequence[SigningKey]) -> None:
     await conn.executemany(
         """

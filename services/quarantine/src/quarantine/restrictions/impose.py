@@ -1,6 +1,7 @@
 """Imposes what was decided: rows, log entries, today's list and its event, in one transaction per chunk of people."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,8 +12,10 @@ import asyncpg
 import ledger.store as log
 import structlog
 from chassis.clock import Clock
+from chassis.events.metrics import HOP_BOUNDS
 from chassis.tasks import rest
 from ledger.store import Db
+from prometheus_client import Gauge, Histogram
 
 from quarantine.cases import contacts
 from quarantine.cases import store as cases
@@ -36,6 +39,14 @@ _REASON: Final = {
     Kind.CLOSE: Reason.CLOSE_CONTACT,
     Kind.HOUSEHOLD: Reason.HOUSEHOLD_CONTACT,
 }
+IMPOSED: Final = Histogram(
+    "lilitong_loop_impose_seconds",
+    "From an approval, or a contact found later, to the commit of the last restriction that follows.",
+    buckets=HOP_BOUNDS,
+)
+WAITING: Final = Gauge(
+    "lilitong_loop_waiting_seconds", "Time since an approval or a contact waits to be worked on; 0 for none."
+)
 _log = structlog.get_logger("quarantine.restrictions.impose")
 
 
@@ -101,15 +112,27 @@ class Imposer:
         self._clock = clock
         self._published = published
         self._wanted = asyncio.Event()
+        self._woken: float | None = None
+        WAITING.set_function(self._waiting)
 
     def wake(self) -> None:
         """A case was confirmed, or a contact of one came in: do not wait for the poll. From the loop's thread only."""
+        if self._woken is None:
+            self._woken = time.monotonic()
         self._wanted.set()
+
+    def _waiting(self) -> float:
+        return 0.0 if self._woken is None else time.monotonic() - self._woken
 
     async def run(self) -> None:
         """Work until cancelled: when woken, and every `POLL_SECONDS` in case a wake was lost with its process."""
         while True:
-            await self.run_due()
+            since = self._woken
+            restricted = await self.run_due()
+            if since is not None and restricted:
+                IMPOSED.observe(time.monotonic() - since)
+            if self._woken == since:  # else something came in meanwhile, and the next turn is for it
+                self._woken = None
             await rest(self._wanted, POLL_SECONDS)
 
     async def run_due(self) -> int:

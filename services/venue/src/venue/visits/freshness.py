@@ -10,6 +10,7 @@ from chassis.clock import Clock
 from chassis.events import Consumer
 from daysets.follower import Follower
 from daysets.index import DaySetIndex
+from daysets.metrics import LIST_AGE
 from passes.days import date_of, number_of_unix
 
 DEGRADED_AFTER_S: Final = 10
@@ -41,6 +42,7 @@ class ListState:
         self._heard = monotonic()
         self._seen: tuple[int, int] | None = None  # number of the day, version of the list
         self._listed = self._whole = False
+        LIST_AGE.set_function(self._age)
 
     def look(self) -> Freshness:
         age = self._age()

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import asyncpg
 from chassis.group_commit import GroupCommit
+from prometheus_client import Counter
 
 from venue.searches.search import NOTHING, Noted, Searching
 from venue.searches.store import Change
@@ -27,6 +28,11 @@ class Recorded:
 
     fate: Fate
     noted: Noted = NOTHING
+
+
+CHECK_INS = Counter("lilitong_check_ins_total", "Check-ins that were admitted, by what became of them.", ["fate"])
+_COUNTED = {fate: CHECK_INS.labels(fate.value) for fate in Fate}
+_FAILED = CHECK_INS.labels("failed")
 
 
 class HalfRepeatedError(asyncpg.IntegrityConstraintViolationError):
@@ -60,8 +66,13 @@ class Recorder:
         try:
             recorded = await self._commit.submit(visits)
         except HalfRepeatedError:
+            _COUNTED[Fate.MISMATCH].inc()
             return Fate.MISMATCH
+        except Exception:
+            _FAILED.inc()
+            raise
         self.tell(recorded.noted)
+        _COUNTED[recorded.fate].inc()
         return recorded.fate
 
     async def record_all(self, items: Sequence[CheckIn]) -> list[Fate | Exception]:
@@ -77,6 +88,11 @@ class Recorder:
             else:
                 self.tell(recorded.noted)
                 fates.append(recorded.fate)
+        for fate, counted in _COUNTED.items():
+            if count := fates.count(fate):
+                counted.inc(count)
+        if failed := sum(isinstance(fate, Exception) for fate in fates):
+            _FAILED.inc(failed)
         return fates
 
     def tell(self, noted: Noted) -> None:
