@@ -17,6 +17,7 @@ from typing import Final
 from devstack import gates, scene
 from devstack.district import District
 from devstack.phone import Phone
+from devstack.stack import Stack
 from scanner.client import Scanner
 
 from bench.cpu import Meter
@@ -94,7 +95,10 @@ async def one_loop(district: District, scanner: Scanner, contacts: int) -> Closi
         raise RuntimeError(f"the search found {impact['people_to_restrict']} people of {contacts + 1}")
     watch = Watch(scanner)
     watch.admit(others)
-    system = {name: district.stack.pid(name) for name in district.stack.names()}
+    stack = district.stack
+    if not isinstance(stack, Stack):
+        raise TypeError("only a system on this machine shows its processes")
+    system = {name: stack.pid(name) for name in stack.names()}
     meter = Meter(system | {"observer": os.getpid()})
     began = time.perf_counter()
 

@@ -1,6 +1,7 @@
 """The REST API as an app's backend uses it: one client per caller, bytes as base64url, an Idempotency-Key on every write."""
 
 import asyncio
+import ssl
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from types import TracebackType
@@ -42,7 +43,7 @@ class Api:
         purpose: (purpose, reference) sent with every call, for purpose-bound reads.
         traceparent: W3C trace context that every call continues.
         patience: seconds for which a call is repeated, with the same key, while the other side is away or busy.
-        patience: seconds for which a call is repeated, with the same key, while the other side is away or busy.
+        verify: whom to trust where the address is https.
 
     """
 
@@ -55,6 +56,7 @@ class Api:
         traceparent: str = "",
         patience: float = 0.0,
         timeout: float = 30.0,
+        verify: ssl.SSLContext | bool = True,
     ) -> None:
         headers = {"Authorization": f"Bearer {token}"} | ({"traceparent": traceparent} if traceparent else {})
         if purpose is not None:
@@ -62,7 +64,7 @@ class Api:
         limits = httpx.Limits(max_connections=64, max_keepalive_connections=64)
         self._patience = patience
         self._client = httpx.AsyncClient(
-            base_url=base_url, headers=headers, timeout=timeout, limits=limits, trust_env=False
+            base_url=base_url, headers=headers, timeout=timeout, limits=limits, trust_env=False, verify=verify
         )
 
     async def __aenter__(self) -> Self:

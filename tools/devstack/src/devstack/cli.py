@@ -142,7 +142,7 @@ async def _tell(given: argparse.Namespace, stack: Stack, teller: Teller, folder:
         result = await Story(district, teller, folder / "scanners" / "story", given.contacts).play()
         resident, proportional = memory.megabytes(stack)
         if given.command == "run":
-            await leaflet.hand_out(district, teller, folder, result)
+            await leaflet.hand_out(stack, district, teller, folder, result)
             with contextlib.suppress(asyncio.CancelledError):  # the ordinary end of a demo
                 await asyncio.Event().wait()
     finally:

@@ -4,17 +4,19 @@ Everything goes through the gateway with a token of the role that may do it; not
 """
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+import grpc
 from passes.days import local_day
 
 from devstack.api import AGAIN, Api, Json
 from devstack.phone import Phone
-from devstack.stack import Stack
+from devstack.system import System
 
 Progress = Callable[[str, int, int], None]
 TOKEN_SECONDS = 60 * 24 * 3600
@@ -41,8 +43,19 @@ def _silent(_what: str, _done: int, _total: int) -> None:
 class District:
     """A district's people at work. One REST client per role and subject, closed by `close`."""
 
-    def __init__(self, stack: Stack, *, progress: Progress = _silent, patience: float = 0.0) -> None:
+    def __init__(
+        self,
+        stack: System,
+        *,
+        progress: Progress = _silent,
+        patience: float = 0.0,
+        credentials: grpc.ChannelCredentials | None = None,
+        verify: ssl.SSLContext | bool = True,
+    ) -> None:
+        """`credentials` of gRPC channels, none: in plain text; `verify`: whom the REST clients trust."""
         self.stack = stack
+        self.credentials = credentials
+        self._verify = verify
         self._patience = patience
         self.offset = timedelta()
         self._apis: dict[tuple[Any, ...], Api] = {}
@@ -63,7 +76,9 @@ class District:
         if key not in self._apis:
             start = (datetime.now(UTC) - timedelta(days=5)).timestamp()
             token = self.stack.minter.person(subject or f"{role}-1", [role], seconds=TOKEN_SECONDS, now=start)
-            self._apis[key] = Api(self.stack.gateway_url, token, purpose=purpose, patience=self._patience)
+            self._apis[key] = Api(
+                self.stack.gateway_url, token, purpose=purpose, patience=self._patience, verify=self._verify
+            )
         return self._apis[key]
 
     async def close(self) -> None:
@@ -222,7 +237,7 @@ class District:
 
 
 @asynccontextmanager
-async def district(stack: Stack, *, progress: Progress = _silent) -> AsyncIterator[District]:
+async def district(stack: System, *, progress: Progress = _silent) -> AsyncIterator[District]:
     """A district whose clients are closed at the end."""
     opened = District(stack, progress=progress)
     try:

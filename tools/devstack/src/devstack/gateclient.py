@@ -22,12 +22,19 @@ HEALTHY = scan_pb2.Observations(
 )
 
 
+def channel(target: str, credentials: grpc.ChannelCredentials | None) -> grpc.aio.Channel:
+    """With credentials or in plain text."""
+    if credentials is None:
+        return grpc.aio.insecure_channel(target)
+    return grpc.aio.secure_channel(target, credentials)
+
+
 class GateClient:
     """Calls the checkpoint service as one enrolled device."""
 
-    def __init__(self, target: str, gate: Gate) -> None:
+    def __init__(self, target: str, gate: Gate, credentials: grpc.ChannelCredentials | None = None) -> None:
         self._gate = gate
-        self._channel = grpc.aio.insecure_channel(target)
+        self._channel = channel(target, credentials)
         self.stub = scan_pb2_grpc.ScanServiceStub(self._channel)
 
     async def __aenter__(self) -> Self:

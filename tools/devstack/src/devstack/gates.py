@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import UUID
 
-import grpc
 from daysets.trust import TrustedKeys, from_messages
 from ledger.note import Verifier
 from lilitong.quarantine.v1 import keys_pb2, keys_pb2_grpc
@@ -15,7 +14,7 @@ from verdicts.model import Colour, Observations
 
 from devstack import scene
 from devstack.district import District, DistrictError
-from devstack.gateclient import GateClient
+from devstack.gateclient import GateClient, channel
 from devstack.scene import Gate
 
 HEALTHY = Observations(
@@ -26,9 +25,9 @@ CURRENT_SECONDS = 20.0
 
 async def log_keys(district: District) -> list[Verifier]:
     """The transparency log's public keys, which whoever enrols a scanner gives it for good."""
-    token = district.stack.token("app_backend", now=district.now().timestamp())
-    async with grpc.aio.insecure_channel(district.stack.address("quarantine")) as channel:
-        stub = keys_pb2_grpc.KeyServiceStub(channel)
+    token = district.stack.minter.person("app_backend-1", ["app_backend"], now=district.now().timestamp())
+    async with channel(district.stack.address("quarantine"), district.credentials) as opened:
+        stub = keys_pb2_grpc.KeyServiceStub(opened)
         answer = await stub.ListVerificationKeys(
             keys_pb2.ListVerificationKeysRequest(), timeout=5.0, metadata=(("authorization", f"Bearer {token}"),)
         )
@@ -46,9 +45,11 @@ async def connected(
     at = gate or await scene.gate(district, level=level)
     target = district.stack.address("checkpoint")
     keys = await log_keys(district)
-    async with GateClient(target, at) as client:
+    async with GateClient(target, at, district.credentials) as client:
         await client.accepted(district.now)
-    async with Scanner(folder, target, UUID(at.device_id), at.key, log_keys=keys, clock=clock) as scanner:
+    async with Scanner(
+        folder, target, UUID(at.device_id), at.key, log_keys=keys, clock=clock, credentials=district.credentials
+    ) as scanner:
         if not await scanner.wait_current(CURRENT_SECONDS):
             raise DistrictError(f"the scanner's list is not current after {CURRENT_SECONDS:.0f} s")
         yield scanner

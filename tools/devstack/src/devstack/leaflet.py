@@ -19,6 +19,7 @@ from devstack.district import District, days_around
 from devstack.phone import Phone
 from devstack.processes import DevstackError
 from devstack.scene import Place
+from devstack.stack import Stack
 from devstack.story import Result
 from devstack.teller import Teller
 
@@ -69,9 +70,8 @@ def private_text(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-async def hand_out(district: District, teller: Teller, folder: Path, result: Result) -> None:
+async def hand_out(stack: Stack, district: District, teller: Teller, folder: Path, result: Result) -> None:
     """Makes phones, tokens, a scanner's enrolment and calls.sh in the state folder, and says where they are."""
-    stack = district.stack
     place = await scene.venue(district)
     phones = dict(zip(PHONES, await scene.people(district, len(PHONES)), strict=True))
     await district.issue_phones(list(phones.values()), days_around(district.now(), before=0, after=DAYS_AHEAD))

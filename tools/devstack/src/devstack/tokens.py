@@ -11,6 +11,32 @@ ISSUER = "urn:lilitong:devstack"
 AUDIENCE = "lilitong"
 DISTRICT = "141102"
 HOUR = 3600
+KID = "devstack-1"
+
+
+class Signer:
+    """Signs tokens with a key that somebody else keeps."""
+
+    def __init__(self, key: jwk.ECKey, *, kid: str = KID, issuer: str = ISSUER, audience: str = AUDIENCE) -> None:
+        self._key, self._kid, self._issuer, self._audience = key, kid, issuer, audience
+
+    def sign(self, subject: str, seconds: int, now: float | None, **claims: object) -> str:
+        """A token that holds for `seconds` from `now`, Unix time."""
+        issued = int(time.time() if now is None else now)
+        payload = {"iss": self._issuer, "aud": self._audience, "sub": subject, "iat": issued, "exp": issued + seconds}
+        return jwt.encode({"alg": "ES256", "kid": self._kid}, payload | claims, self._key)
+
+    def person(
+        self,
+        subject: str,
+        roles: Sequence[str],
+        areas: Sequence[str] = (DISTRICT,),
+        *,
+        seconds: int = 12 * HOUR,
+        now: float | None = None,
+    ) -> str:
+        """A token of a person or an app backend."""
+        return self.sign(subject, seconds, now, roles=list(roles), areas=list(areas))
 
 
 class Minter:
@@ -20,20 +46,14 @@ class Minter:
         folder.mkdir(parents=True, exist_ok=True)
         private = folder / "issuer.jwk"
         if private.exists():
-            self._key = jwk.ECKey.import_key(json.loads(private.read_text()))
+            key = jwk.ECKey.import_key(json.loads(private.read_text()))
         else:
-            self._key = jwk.ECKey.generate_key(
-                "P-256", {"kid": "devstack-1", "use": "sig", "alg": "ES256"}, private=True
-            )
-            private.write_text(json.dumps(self._key.as_dict(private=True)))
+            key = jwk.ECKey.generate_key("P-256", {"kid": KID, "use": "sig", "alg": "ES256"}, private=True)
+            private.write_text(json.dumps(key.as_dict(private=True)))
             private.chmod(0o600)
         self.jwks = folder / "jwks.json"
-        self.jwks.write_text(json.dumps({"keys": [self._key.as_dict(private=False)]}))
-
-    def _sign(self, subject: str, seconds: int, now: float | None, **claims: object) -> str:
-        issued = int(time.time() if now is None else now)
-        payload = {"iss": ISSUER, "aud": AUDIENCE, "sub": subject, "iat": issued, "exp": issued + seconds, **claims}
-        return jwt.encode({"alg": "ES256", "kid": "devstack-1"}, payload, self._key)
+        self.jwks.write_text(json.dumps({"keys": [key.as_dict(private=False)]}))
+        self._signer = Signer(key)
 
     def person(
         self,
@@ -45,8 +65,8 @@ class Minter:
         now: float | None = None,
     ) -> str:
         """A token of a person or an app backend. `now`: Unix time of issue, where services live at another time."""
-        return self._sign(subject, seconds, now, roles=list(roles), areas=list(areas))
+        return self._signer.person(subject, roles, areas, seconds=seconds, now=now)
 
     def workload(self, service: str, *, seconds: int = 30 * 24 * HOUR, now: float | None = None) -> str:
         """A service's own token."""
-        return self._sign(f"workload:{service}", seconds, now, workload=True)
+        return self._signer.sign(f"workload:{service}", seconds, now, workload=True)

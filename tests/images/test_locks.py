@@ -1,0 +1,53 @@
+"""Each image's lock: the versions that were tested, by hash, from no particular registry, without tools of development."""
+
+import re
+
+import pytest
+from packaging.requirements import Requirement
+from workspace import IMAGES, ROOT, needs
+
+LOCKS = ROOT / "requirements"
+PIN = re.compile(r"^([a-z0-9-]+)==([^\s;]+)([^\\]*)", re.MULTILINE)
+HASHED = re.compile(r"^[a-z0-9-]+==[^\\\n]*\\\n(    --hash=sha256:[0-9a-f]{64}( \\)?\n)+", re.MULTILINE)
+
+
+def pins(name):
+    return {found[1]: found[2] for found in PIN.finditer((LOCKS / f"{name}.txt").read_text())}
+
+
+def development_only():
+    text = (LOCKS / "dev.in").read_text().partition("# dev and test only")[2]
+    return set(re.findall(r"^([a-z0-9-]+)", text, re.MULTILINE)) | {
+        "grpcio-tools",
+        "buf-bin",
+        "mypy-protobuf",
+        "pip",
+        "setuptools",
+    }
+
+
+@pytest.mark.parametrize("image", [*IMAGES, "build"])
+def test_a_lock_names_the_versions_that_were_tested(image):
+    tested = pins("dev")
+    assert {name: version for name, version in pins(image).items() if tested.get(name) != version} == {}
+
+
+@pytest.mark.parametrize("image", [*IMAGES, "build"])
+def test_every_pin_has_its_hashes_and_no_line_an_address(image):
+    text = (LOCKS / f"{image}.txt").read_text()
+    assert len(HASHED.findall(text)) == len(pins(image)) > 0
+    assert re.findall(r"https?:|index-url|find-links|file:|@", text) == []
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_an_image_gets_no_tool_of_development(image):
+    assert set(pins(image)) & development_only() == set()
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_a_lock_holds_what_the_image_s_packages_declare_within_their_bounds(image):
+    locked = pins(image)
+    for wanted in map(Requirement, map(str, needs(image)[1])):
+        assert locked.get(wanted.name) in wanted.specifier if wanted.name in locked else False, (
+            f"{wanted}: run `make lock`"
+        )

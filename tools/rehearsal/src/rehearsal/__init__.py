@@ -1,0 +1,1 @@
+"""The closed loop as a drill against an installed release."""
