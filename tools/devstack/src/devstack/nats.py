@@ -4,10 +4,11 @@ import shutil
 import socket
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from devstack import processes
+from devstack import broker, processes
 from devstack.processes import DevstackError
 
 SPACE_MB = 64
@@ -15,15 +16,26 @@ SPACE_MB = 64
 
 @dataclass(slots=True)
 class Server:
-    """One server on one store; killed, wiped and restarted at will, always on the same port."""
+    """One server on one store; killed, wiped and restarted at will, always on the same port.
+
+    With `passwords` (user → password) it lets in those of `devstack.broker` alone, each held to its rights.
+    """
 
     state: Path
     port: int
     tied: bool = False
     pid: int = 0
+    passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def url(self) -> str:
+        """For one who may everything."""
+        who = f"{broker.OPERATOR}:{self.passwords[broker.OPERATOR]}@" if self.passwords else ""
+        return f"nats://{who}127.0.0.1:{self.port}"
+
+    @property
+    def address(self) -> str:
+        """Without credentials."""
         return f"nats://127.0.0.1:{self.port}"
 
     @property
@@ -47,6 +59,11 @@ class Server:
         self.store.mkdir(parents=True, exist_ok=True)
         program = str(Path(sys.executable).with_name("nats-server"))
         command = [program, "-js", "-sd", str(self.store), "-a", "127.0.0.1", "-p", str(self.port)]
+        if self.passwords:
+            config = self.state / "nats.conf"
+            config.touch(mode=0o600)
+            config.write_text(broker.server_config(self.passwords))
+            command += ["-c", str(config)]
         self.pid = processes.spawn(processes.tied(command) if self.tied else command, log=self.log)
         processes.record(self.pid_file, self.pid)
         deadline = time.monotonic() + seconds
@@ -80,12 +97,14 @@ class Server:
         self.pid = 0
 
 
-def start(state_dir: Path, port: int | None = None, *, tied: bool = False) -> Server:
+def start(
+    state_dir: Path, port: int | None = None, *, tied: bool = False, passwords: Mapping[str, str] | None = None
+) -> Server:
     """Starts a server whose store lives in `state_dir`; a `tied` one ends with the thread that started it.
 
     Raises DevstackError with the fix in its text.
     """
     state_dir.mkdir(parents=True, exist_ok=True)
-    server = Server(state_dir, port or processes.free_port(), tied)
+    server = Server(state_dir, port or processes.free_port(), tied, passwords=passwords or {})
     server.start()
     return server

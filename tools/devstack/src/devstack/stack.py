@@ -24,8 +24,9 @@ from pathlib import Path
 
 import psutil
 from chassis import migrate
+from chassis.events import Login
 
-from devstack import given, nats, postgres, processes
+from devstack import broker, given, nats, postgres, processes
 from devstack.processes import DevstackError
 from devstack.readiness import wait_ready
 from devstack.tokens import AUDIENCE, DISTRICT, ISSUER, Minter
@@ -96,8 +97,9 @@ class Stack:
         try:
             progress("starting Postgres and NATS")
             database_url, nats_url = await stack._servers()
-            progress("migrating three schemas")
+            progress("migrating three schemas, making three streams")
             await stack._migrate(database_url)
+            await broker.prepare(nats_url, stack.account("admin"))
             for service in services:
                 port = gateway_port if service == "gateway" else 0
                 stack._add(service, database_url, nats_url, dict(extra_env or {}), port)
@@ -124,8 +126,9 @@ class Stack:
             self.database = postgres.start(self.folder / "postgres", settings=self.database_settings)
             database_url = self.database.admin_url
         if not nats_url:
-            self.bus = nats.start(self.folder / "nats")
-            nats_url = self.bus.url
+            passwords = {user: self.secret(f"nats-{user}") for user in broker.ACCOUNTS}
+            self.bus = nats.start(self.folder / "nats", passwords=passwords)
+            nats_url = self.bus.address
         return database_url, nats_url
 
     async def _migrate(self, admin_url: str) -> None:
@@ -140,6 +143,10 @@ class Stack:
         return migrate.with_user(
             migrate.with_database(admin_url, self.database_name), role, self.secret(DATABASE_LOGIN)
         )
+
+    def account(self, user: str) -> Login | None:
+        """Whose name somebody has on our own broker; None on one that was given."""
+        return None if self.bus is None else Login(user, self.secret(f"nats-{user}"))
 
     def secret(self, name: str) -> str:
         """A secret of this system, made once."""
@@ -174,6 +181,8 @@ class Stack:
                 "NATS_URL": nats_url,
                 "EVENT_TRACE_KEY": trace_key,
             }
+            if (account := self.account(service)) is not None:
+                settings |= {"NATS_USER": account.user, "NATS_PASSWORD": account.password}
         settings |= {f"{peer.upper()}_TARGET": self.address(peer) for peer in STORES if peer in self.children}
         prefix = f"{service.upper()}_"
         own = {f"{prefix}{name}": value for name, value in settings.items()}
