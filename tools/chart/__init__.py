@@ -1,1 +1,1 @@
-"""Checks of the Helm chart: render it with every values file, validate each object, and keep what is generated from it current."""
+"""Checks of the Helm chart: every values file rendered, each object validated, what is generated kept current."""

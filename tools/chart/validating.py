@@ -1,4 +1,4 @@
-"""Objects against Kubernetes' own schemas (strict: no unknown field), and custom resources against the parts of theirs that we use."""
+"""Objects against Kubernetes' own schemas (strict: no unknown field), custom resources against the parts that we use."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
-import kubernetes_validate
+import kubernetes_validate  # type: ignore[import-untyped] # it has no types
 import yaml
 from kubernetes_validate import utils
 

@@ -217,8 +217,9 @@ One rule of a network policy, or nothing when its outsider is nobody. Takes (lis
         matchLabels: {cnpg.io/cluster: {{ include "lilitong.fullname" $root }}-postgres}
   ports: [{protocol: TCP, port: 5432}]
 {{- else -}}
+{{- /* A component that this release does not have is no outsider: without an entry there is no rule. */ -}}
 {{- $peers := get $root.Values.networkPolicy.peers $peer -}}
-{{- if kindIs "string" $peers -}}
+{{- if eq (toString $peers) "any" -}}
 # {{ $flow.why }}
 - ports: [{protocol: TCP, port: {{ $port }}}]
 {{- else if $peers -}}

@@ -60,6 +60,8 @@ securityContext:
   value: {{ include "lilitong.databaseUrl" (list $root (printf "%s_owner" $service)) | quote }}
 {{- end }}
 {{ include "lilitong.databasePassword" (list $root (printf "%s_OWNER_DATABASE_PASSWORD" $prefix) $service true) }}
+# For Postgres, and for who prepares the role.
+- {name: {{ $prefix }}_WAIT_SECONDS, value: "300"}
 - {name: HOME, value: /tmp}
 {{- end -}}
 

@@ -1,0 +1,85 @@
+"""The server's configuration that the chart writes is one that a real nats-server takes, with users who may not do each other's work."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import nats
+import pytest
+import yaml
+from devstack import processes
+
+from tools.chart import rendering
+
+pytestmark = pytest.mark.feature("X11")
+NATS = str(Path(sys.executable).with_name("nats-server"))
+USERS = ("venue", "checkpoint", "quarantine", "admin")
+PASSWORDS = {f"NATS_PASSWORD_{user.upper()}": f"p{user}1" for user in (*USERS, "system")}
+
+
+def configuration(objects):
+    return next(item for item in objects if rendering.named(item) == "ConfigMap/lilitong-nats")["data"]["nats.conf"]
+
+
+@pytest.mark.parametrize("replicas", [1, 3])
+def test_a_real_server_takes_the_configuration(tmp_path, replicas):
+    text = configuration(rendering.render(settings=[f"nats.quickstart.replicas={replicas}"]))
+    path = tmp_path / "nats.conf"
+    path.write_text(text.replace('"/data"', f'"{tmp_path}/data"').replace("/tmp/nats.pid", f"{tmp_path}/nats.pid"))
+    done = subprocess.run([NATS, "-c", path, "-t"], capture_output=True, text=True, env=PASSWORDS | {"POD_NAME": "n-0"}, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_without_a_password_the_server_does_not_start(tmp_path):
+    path = tmp_path / "nats.conf"
+    path.write_text(configuration(rendering.render()))
+    done = subprocess.run([NATS, "-c", path, "-t"], capture_output=True, text=True, env={"POD_NAME": "n-0"}, check=False)  # fmt: skip
+    assert done.returncode != 0
+    assert "NATS_PASSWORD_" in done.stderr
+
+
+def test_every_user_of_the_table_has_an_account_and_a_secret(of):
+    table = yaml.safe_load((rendering.CHART / "files/nats/permissions.yaml").read_text())["users"]
+    assert set(USERS) == set(table)
+    made = {item["metadata"]["name"] for item in of("quickstart") if item["kind"] == "Secret"}
+    assert {f"lilitong-nats-{user}" for user in USERS} <= made
+
+
+@pytest.fixture
+def port(tmp_path):
+    """Where a server runs with the chart's configuration, its places and ports changed to this machine's."""
+    free = processes.free_port()
+    text = (
+        configuration(rendering.render()).replace("port: 4222", f'listen: "127.0.0.1:{free}"').replace("http: 8222", "")
+    )
+    path = tmp_path / "nats.conf"
+    path.write_text(text.replace('"/data"', f'"{tmp_path}/data"').replace("/tmp/nats.pid", f"{tmp_path}/nats.pid"))
+    with subprocess.Popen([NATS, "-c", path], env=PASSWORDS | {"POD_NAME": "n-0"}, stderr=subprocess.DEVNULL) as server:
+        yield free
+        server.terminate()
+
+
+@pytest.mark.connected
+async def test_users_of_the_running_server_speak_for_themselves_only(port):
+    assert "permissions violation" in await heard(port, "venue", "lilitong.quarantine.restricted.v1.segment")
+    assert "permissions violation" in await heard(port, "checkpoint", "$JS.API.STREAM.DELETE.QUARANTINE")
+    assert await heard(port, "venue", "lilitong.venue.venue.v1.registered") == ""
+
+
+async def heard(port, user, subject):
+    """What the server says to a user who publishes on a subject; "" when nothing."""
+    said = []
+
+    async def note(error):
+        said.append(str(error))
+
+    client = await nats.connect(  # it may just be starting
+        f"nats://127.0.0.1:{port}", user=user, password=PASSWORDS[f"NATS_PASSWORD_{user.upper()}"], error_cb=note,
+        connect_timeout=5, max_reconnect_attempts=20, reconnect_time_wait=0.1, allow_reconnect=True,
+    )  # fmt: skip
+    try:
+        await client.publish(subject, b"")
+        await client.flush()
+    finally:
+        await client.close()
+    return said[0].lower() if said else ""

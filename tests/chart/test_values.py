@@ -1,0 +1,109 @@
+"""Values that contradict each other are refused with one sentence; what is told of values is current."""
+
+import shutil
+
+import pytest
+
+from tools.chart import rendering, table
+
+pytestmark = pytest.mark.feature("X11")
+
+PRODUCTION = rendering.CHART / "ci/cnpg-values.yaml"
+EXTERNAL = rendering.CHART / "ci/external-values.yaml"
+
+REFUSED = {
+    "quarantine cannot have several replicas, because its volume is ReadWriteOnce": (None, "services.quarantine.replicas=2"),
+    "venue cannot have several replicas, because its volume is ReadWriteOnce": (None, "services.venue.replicas=2"),
+    "set services.quarantine.vault.volume.accessMode": (None, "services.quarantine.autoscaling.enabled=true"),
+    "minReplicas is above maxReplicas": (None, "services.gateway.autoscaling.enabled=true,services.gateway.autoscaling.minReplicas=9"),
+    "would undo each other at every upgrade": (None, "services.gateway.autoscaling.enabled=true,services.gateway.replicas=3"),
+    "tls.mode off is for profile quickstart only": (PRODUCTION, "tls.mode=off"),
+    "postgres.mode quickstart is one pod without a replica or backup": (PRODUCTION, "postgres.mode=quickstart"),
+    "set auth.issuer and auth.jwksUrl": (PRODUCTION, "auth.jwksUrl="),
+    "auth.jwksUrl is set without auth.issuer": (None, "auth.jwksUrl=https://a.example/jwks"),
+    "set services.venue.keys.existingSecret": (PRODUCTION, "services.venue.keys.existingSecret="),
+    "set services.quarantine.keys.existingSecret": (PRODUCTION, "services.quarantine.keys.existingSecret="),
+    "set eventTraceKey.existingSecret": (PRODUCTION, "eventTraceKey.existingSecret="),
+    "would start a real policy in production": (PRODUCTION, "rehearsal.startPolicy=true"),
+    "helm test cannot make tokens of your issuer": (PRODUCTION, "rehearsal.tokensSecret="),
+    "postgres.mode external needs postgres.existingSecrets.venue": (EXTERNAL, "postgres.existingSecrets.venue="),
+    "postgres.external.prepare needs existingSecret": (EXTERNAL, "postgres.external.prepare.existingSecret="),
+    "postgres.external.prepare belongs to postgres.mode external": (None, "postgres.external.prepare.enabled=true"),
+    "migrations.mode hook is for postgres.mode external only": (None, "migrations.mode=hook"),
+    "synchronousReplicas must be below instances": (PRODUCTION, "postgres.cnpg.instances=1"),
+    "postgres.cnpg.backup needs destinationPath": (PRODUCTION, "postgres.cnpg.backup.destinationPath="),
+    "nats.mode external needs nats.external.url": (EXTERNAL, "nats.external.url="),
+    "nats.mode external needs nats.existingSecrets.admin": (EXTERNAL, "nats.existingSecrets.admin="),
+    "nats.streamReplicas is above nats.quickstart.replicas": (None, "nats.streamReplicas=3"),
+    "lets any pod in as a server": (None, "nats.quickstart.replicas=3,networkPolicy.enabled=false"),
+    "needs tls.certManager.issuerRef.name": (None, "tls.mode=certManager"),
+    "tls.mode existing needs tls.existingSecrets.venue": (None, "tls.mode=existing"),
+    "tls.mode existing needs tls.existingSecrets.rehearsal": (EXTERNAL, "tls.existingSecrets.rehearsal="),
+    "tls.mode existing needs tls.existingSecrets.nats": (rendering.CHART / "ci/gateway-api-values.yaml", "tls.existingSecrets.nats="),
+    "without cert-manager profile production needs workloadIdentity": (EXTERNAL, "workloadIdentity.existingSecrets.venue="),
+    "ingress.gateway needs a host": (None, "ingress.gateway.enabled=true"),
+    "gatewayApi needs parentRefs": (None, "gatewayApi.enabled=true"),
+    "gatewayApi.gateway.create needs className": (None, "gatewayApi.enabled=true,gatewayApi.gateway.create=true"),
+    "cut the services off from auth.jwksUrl": (PRODUCTION, "networkPolicy.peers.issuer=null"),
+    "cut the services off from the trace collector": (None, "settings.trace_exporter=otlp:http://c:4317"),
+    "cut venue off from its object store": (None, "services.venue.photos.url=s3://photos"),
+    "cut the services off from the external Postgres": (EXTERNAL, "networkPolicy.peers.postgres=null"),
+    "cut the services off from the external NATS": (EXTERNAL, "networkPolicy.peers.nats=null"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("sentence", REFUSED)
+def test_contradictory_values_are_refused_with_one_sentence(sentence):
+    file, settings = REFUSED[sentence]
+    with pytest.raises(rendering.HelmError) as refused:
+        rendering.render(rendering.CHART, *([file] if file else []), settings=[settings])
+    text = str(refused.value).splitlines()[0]
+    assert sentence in text, text
+
+
+def test_every_refusal_of_the_chart_has_a_case_here():
+    text = (rendering.CHART / "templates/_validate.tpl").read_text()
+    assert text.count("{{- fail ") == len(REFUSED) - 2  # the first three are one
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "profile=demo", "services.venue.replica=2", "settings.log_level=LOUD", "nats.quickstart.replicas=2", "typo=1",
+        "networkPolicy.peers.backends=everybody", "services.venue.settings.poolsize=3", "images.digests.venue=latest",
+    ],
+)  # fmt: skip
+def test_what_the_schema_does_not_know_is_refused(setting):
+    with pytest.raises(rendering.HelmError, match="don't meet the specifications"):
+        rendering.render(settings=[setting])
+
+
+def test_the_table_of_values_is_current():
+    assert table.stale() == []
+
+
+def test_the_table_tells_what_stands_above_a_value():
+    told = list(table.rows("# not told\na: 1\n# -- Told\n# in two lines.\nb:\n  # -- Inner.\n  c: [x]\n"))
+    assert told == [("b", '{"c": ["x"]}', "Told in two lines."), ("b.c", '["x"]', "Inner.")]
+
+
+def test_notes_tell_how_to_go_on(tmp_path):
+    shutil.copytree(rendering.CHART, tmp_path / "chart")
+    # Helm prints the notes of an installed release only; here they are a field of an object.
+    told = 'apiVersion: v1\nkind: Notes\nmetadata: {name: notes}\ntext: {{ include (print $.Template.BasePath "/NOTES.txt") . | quote }}\n'
+    (tmp_path / "chart/templates/notes.yaml").write_text(told)
+    said = next(item for item in rendering.render(tmp_path / "chart") if item["kind"] == "Notes")["text"]
+    assert "helm -n lilitong test lilitong" in said
+    assert "port-forward svc/lilitong-gateway 8080:8080" in said
+    assert "delete secret,pvc -l app.kubernetes.io/instance=lilitong" in said
+
+
+def test_large_numbers_are_written_as_numbers(of):
+    gateway = next(item for item in of("quickstart") if rendering.named(item) == "Deployment/lilitong-gateway")
+    env = {entry["name"]: entry.get("value") for entry in rendering.containers(gateway)[0]["env"]}
+    assert (
+        env["GATEWAY_BODY_LIMIT"],
+        env["GATEWAY_CHECK_IN_RATE"],
+        env["GATEWAY_ACCESS_LOG"],
+    ) == ("1048576", "20000", "true")
+    assert env["GATEWAY_HOT_TRACE_RATIO"] == "0.01"
