@@ -1,3 +1,4 @@
+import fcntl
 import os
 import subprocess
 import sys
@@ -5,6 +6,8 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from passes import vault as vaults
 from passes.errors import KeyDestroyedError, KeyMissingError, VaultError
 from passes.vault import DirectoryVault, roll, window
@@ -236,3 +239,86 @@ def test_names_cannot_leave_the_vault(tmp_path, name):
 
 def test_the_window_of_a_day_is_a_product_rule():
     assert (date(2022, 2, 14), date(2022, 3, 8)) == (window(date(2022, 2, 28)).first, window(date(2022, 2, 28)).last)
+
+
+def mounted(folder: Path, files: dict[str, bytes]) -> Path:
+    """A folder as Kubernetes mounts a Secret: names are links into a dated folder, which is swapped as a whole."""
+    dated = folder / "..2026_11_25"
+    dated.mkdir(parents=True)
+    for name, content in files.items():
+        (dated / name).write_bytes(content)
+        (folder / name).symlink_to(Path("..data") / name)
+    (folder / "..data").symlink_to(dated.name)
+    for path in (*dated.iterdir(), dated, folder):
+        path.chmod(0o440 if path.is_file() else 0o555)
+    return folder
+
+
+@pytest.fixture
+def key_pem() -> bytes:
+    return ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()
+    )
+
+
+def test_a_provided_key_goes_before_one_that_would_be_made(tmp_path, key_pem):
+    provided = mounted(tmp_path / "secret", {"venue-code.pem": key_pem, "venue-screens.bin": bytes(range(32))})
+    replicas = [DirectoryVault(tmp_path / name, provided=provided) for name in ("one", "two")]
+    wanted = load_pem_private_key(key_pem, None).private_numbers()
+    assert [wanted] * 2 == [vault.signing_key("venue-code").private_numbers() for vault in replicas]
+    assert [bytes(range(32))] * 2 == [vault.secret("venue-screens") for vault in replicas]
+    assert list(tmp_path.rglob("keys/*")) + list(tmp_path.rglob("secrets/*")) == []
+    assert replicas[0].secret("other") != replicas[1].secret("other")
+
+
+def test_a_vault_whose_keys_are_all_provided_writes_nothing_and_names_the_one_that_is_missing(tmp_path, key_pem):
+    provided = mounted(tmp_path / "secret", {"venue-code.pem": key_pem})
+    program = (
+        "import sys, pathlib; from passes.vault import DirectoryVault, VaultError\n"
+        "folder = pathlib.Path(sys.argv[1]); vault = DirectoryVault(folder, provided=folder)\n"
+        "vault.signing_key('venue-code')\n"
+        "try: vault.secret('venue-screens')\n"
+        "except VaultError as error: print(error)\n"
+    )
+    answer = subprocess.run(
+        [*unprivileged(), sys.executable, "-c", program, str(provided)],
+        env=os.environ | {"PYTHONPATH": str(Path(vaults.__file__).parents[1])},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert answer.stdout == "venue-screens.bin is neither provided nor can it be made: Permission denied\n", (
+        answer.stderr
+    )
+    assert {"..data", "..2026_11_25", "venue-code.pem"} == {path.name for path in provided.iterdir()}
+
+
+def unprivileged() -> list[str]:
+    """To root no folder is read-only."""
+    if os.geteuid() != 0:
+        return []
+    reading = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+    return ["setpriv", "--reuid=65532", "--regid=65532", "--clear-groups", *reading]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(b"no key", "is no private key in PEM"), (None, "exists with another type of key")]
+)
+def test_a_provided_key_that_is_none_is_told_by_its_file(tmp_path, content, said, key_pem):
+    provided = mounted(tmp_path / "secret", {"log.pem": key_pem if content is None else content})
+    with pytest.raises(VaultError, match=f"log.pem {said}"):
+        DirectoryVault(tmp_path / "vault", provided=provided).ed25519_key("log")
+    provided = mounted(tmp_path / "short", {"kek.bin": b"short"})
+    with pytest.raises(VaultError, match="exists with another size"):
+        DirectoryVault(tmp_path / "vault", provided=provided).secret("kek")
+
+
+@pytest.mark.parametrize("call", ["link", "flock"])
+def test_a_file_system_that_cannot_lock_or_link_is_refused_before_two_replicas_could_make_two_keys(
+    tmp_path, monkeypatch, call
+):
+    def refuse(*_: object) -> None:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr({"link": os, "flock": fcntl}[call], call, refuse)
+    with pytest.raises(VaultError, match=r"cannot lock and link files \(Operation not supported\)"):
+        DirectoryVault(tmp_path / "vault")
+    assert list(tmp_path.rglob(".new-*")) == []

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from passes.errors import VaultError
+
 _UNFINISHED: Final = ".new-"
 
 
@@ -25,6 +27,26 @@ def exclusive(folder: Path) -> Iterator[None]:
 def make_folder(folder: Path) -> None:
     """Create a folder that only its owner can enter, if it is not there."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def try_out(folder: Path) -> None:
+    """Lock and link once, so that a file system that cannot is found at the start and not by two processes' different keys.
+
+    Raises `VaultError` on one that cannot, OSError where nothing may be written.
+    """
+    draft = _draft(folder / "x", b"")
+    second = draft.with_name(f"{draft.name}-")
+    try:
+        with exclusive(folder):
+            os.link(draft, second)
+            second.unlink()
+    except OSError as error:
+        raise VaultError(
+            f"the file system of {folder} cannot lock and link files ({error.strerror}), which keeps several processes from"
+            " making different keys; NFS 4 and local disks can"
+        ) from None
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def create_once(path: Path, content: bytes) -> bool:

@@ -14,8 +14,10 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Final, Protocol
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from passes import keyfiles
@@ -84,19 +86,35 @@ def roll(vault: KeyVault, today: date) -> KeyWindow:
 
 
 class DirectoryVault:
-    """A vault in a directory, safe for several processes.
+    """A vault in a directory, safe for several processes, and for several machines on a file system that can lock and link.
 
-    Layout: days/<date>.key, days/destroyed-before, secrets/, keys/<name>.pem.
+    Layout: days/<date>.key, days/destroyed-before, secrets/<name>.bin, keys/<name>.pem. `provided` is a folder that is only
+    read, such as a mounted secret, with files <name>.bin and <name>.pem: what is there is used, and is not made. A vault
+    whose every key is provided needs no folder to write to. Raises `VaultError` when `path` can be written but not locked.
     """
 
     def __init__(
-        self, path: Path, *, cache_seconds: float = 30.0, monotonic: Callable[[], float] = time.monotonic
+        self,
+        path: Path,
+        *,
+        provided: Path | None = None,
+        cache_seconds: float = 30.0,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         if not 0 <= cache_seconds <= MAX_CACHE_SECONDS:
             raise ValueError("destruction must take effect in running processes within 60 s")
         self._days, self._secrets, self._keys = path / "days", path / "secrets", path / "keys"
-        for folder in (path, self._days, self._secrets, self._keys):
-            keyfiles.make_folder(folder)
+        self._provided = provided
+        self._unwritable = ""
+        try:
+            for folder in (path, self._days, self._secrets, self._keys):
+                keyfiles.make_folder(folder)
+            keyfiles.try_out(path)
+        except OSError as error:
+            # Enough if everything is provided; the first key that is not will be missed by name.
+            if provided is None:
+                raise VaultError(f"the vault's folder {path} cannot be written: {error.strerror}") from None
+            self._unwritable = str(error.strerror)
         self._cache_seconds = cache_seconds
         self._monotonic = monotonic
         self._cache: dict[date, tuple[bytes, float]] = {}
@@ -145,33 +163,36 @@ class DirectoryVault:
     def secret(self, name: str, size: int = 32) -> bytes:
         value = self._named(self._secrets, name, "bin", lambda: secrets.token_bytes(size))
         if len(value) != size:
-            raise VaultError("the secret exists with another size")
+            raise VaultError(f"{name}.bin exists with another size than {size} bytes")
         return value
 
     def signing_key(self, name: str) -> EllipticCurvePrivateKey:
-        key = load_pem_private_key(
-            self._named(self._keys, name, "pem", lambda: _pem(generate_private_key(SECP256R1()))), None
-        )
+        key = _loaded(name, self._named(self._keys, name, "pem", lambda: _pem(generate_private_key(SECP256R1()))))
         if not isinstance(key, EllipticCurvePrivateKey) or not isinstance(key.curve, SECP256R1):
-            raise VaultError("the key exists with another type")
+            raise VaultError(f"{name}.pem exists with another type of key")
         return key
 
     def ed25519_key(self, name: str) -> Ed25519PrivateKey:
-        key = load_pem_private_key(
-            self._named(self._keys, name, "pem", lambda: _pem(Ed25519PrivateKey.generate())), None
-        )
+        key = _loaded(name, self._named(self._keys, name, "pem", lambda: _pem(Ed25519PrivateKey.generate())))
         if not isinstance(key, Ed25519PrivateKey):
-            raise VaultError("the key exists with another type")
+            raise VaultError(f"{name}.pem exists with another type of key")
         return key
 
     def _named(self, folder: Path, name: str, suffix: str, make: Callable[[], bytes]) -> bytes:
         if not _NAME.fullmatch(name):
             raise ValueError("a name is lower case letters, digits and hyphens")
-        path = folder / f"{name}.{suffix}"
+        file = f"{name}.{suffix}"
+        if self._provided is not None and (given := self._provided / file).exists():
+            return given.read_bytes()
+        path = folder / file
         if not path.exists():
-            with keyfiles.exclusive(folder):
-                keyfiles.remove_unfinished(folder)
-                keyfiles.create_once(path, make())
+            try:
+                with keyfiles.exclusive(folder):
+                    keyfiles.remove_unfinished(folder)
+                    keyfiles.create_once(path, make())
+            except OSError as error:
+                why = self._unwritable or error.strerror
+                raise VaultError(f"{file} is neither provided nor can it be made: {why}") from None
         return path.read_bytes()
 
     def _day_file(self, day: date) -> Path:
@@ -183,6 +204,13 @@ class DirectoryVault:
             return date.fromisoformat((self._days / "destroyed-before").read_text())
         except FileNotFoundError:
             return date.min
+
+
+def _loaded(name: str, pem: bytes) -> PrivateKeyTypes:
+    try:
+        return load_pem_private_key(pem, None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise VaultError(f"{name}.pem is no private key in PEM without a password") from None
 
 
 def _pem(key: EllipticCurvePrivateKey | Ed25519PrivateKey) -> bytes:

@@ -51,7 +51,7 @@ async def build(settings: QuarantineSettings, clock: Clock, service: Service) ->
     seal = sealing(settings.event_trace_key)
 
     # Store, bus and vault.
-    vault = DirectoryVault(settings.vault)
+    vault = DirectoryVault(settings.vault, provided=settings.vault_provided)
     pool = await _connected(settings)
     service.closer("pool", lambda: pools.close(pool), limit=8)
     await maintain(pool, clock)

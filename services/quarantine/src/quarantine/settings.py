@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from chassis.settings import ServiceSettings
+from chassis.settings import ReadableFolder, ServiceSettings
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
@@ -11,7 +11,8 @@ from pydantic_settings import SettingsConfigDict
 class QuarantineSettings(ServiceSettings):
     """Beside what every service is told.
 
-    vault: folder of the key vault: day keys, signing keys, secrets; made at first use. log_origin: name of the
+    vault: folder of the key vault: day keys, signing keys, secrets; made at first use; vault_provided: folder of a
+    mounted secret whose files go before it. log_origin: name of the
     transparency log in its signed checkpoints; it never changes in a log's life. future_flush_seconds: how long a change
     to the lists of coming days may wait for company. pool_size: connections to Postgres. start_seconds: how long the
     start may wait for Postgres.
@@ -20,6 +21,7 @@ class QuarantineSettings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="QUARANTINE_")
 
     vault: Path
+    vault_provided: ReadableFolder | None = None
     log_origin: Annotated[str, Field(pattern=r"^[^\s+]{1,200}$")] = "lilitong/quarantine"
     future_flush_seconds: Annotated[float, Field(gt=0, le=3600)] = 600.0
     pool_size: Annotated[int, Field(ge=6, le=100)] = 16

@@ -110,7 +110,7 @@ async def build(settings: VenueSettings, clock: Clock, service: Service) -> None
     lists = await _restricted_list(settings, clock, service, pool, bus)
 
     # The register.
-    vault = DirectoryVault(settings.vault)
+    vault = DirectoryVault(settings.vault, provided=settings.vault_provided)
     codes = VenueCodes(vault)
     zone_bell = Broadcast(bus, ZONE_BELL)
     service.closer("zone bell", zone_bell.close)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from chassis.settings import ServiceSettings
+from chassis.settings import ReadableFolder, ServiceSettings
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
@@ -11,7 +11,8 @@ from pydantic_settings import SettingsConfigDict
 class VenueSettings(ServiceSettings):
     """Beside what every service is told.
 
-    vault: folder of the key vault with the venue codes' signing key and the screens' secret, made at first use.
+    vault: folder of the key vault with the venue codes' signing key and the screens' secret, made at first use;
+    vault_provided: folder of a mounted secret whose files go before it.
     log_origin: name of the service's transparency log in its signed checkpoints; it never changes in a log's life.
     photo_store: URL of the object store of inspections' photos, e.g. `s3://bucket/prefix`; "" is a folder beside the vault.
     verification_url: address in the documents' QR codes, with `{verification_id}` in it; poster_body: who issues posters.
@@ -22,6 +23,7 @@ class VenueSettings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="VENUE_")
 
     vault: Path
+    vault_provided: ReadableFolder | None = None
     log_origin: Annotated[str, Field(pattern=r"^[^\s+]{1,200}$")] = "lilitong/venue"
     photo_store: Annotated[str, Field(pattern=r"^([a-z0-9]+://.+)?$")] = ""
     verification_url: Annotated[str, Field(pattern=r"^https?://.+\{verification_id\}")] = (

@@ -34,7 +34,7 @@ def arguments() -> argparse.ArgumentParser:
 
 async def run(settings: QuarantineSettings, given: argparse.Namespace, clock: Clock) -> int:
     """Carries out one command; returns the exit code."""
-    vault, seal = DirectoryVault(settings.vault), sealing(settings.event_trace_key)
+    vault, seal = DirectoryVault(settings.vault, provided=settings.vault_provided), sealing(settings.event_trace_key)
     pool = await pools.create(settings.store_url, application_name="quarantine-keys", max_size=1)
     try:
         async with pool.acquire() as conn, conn.transaction():
