@@ -4,7 +4,7 @@ VENV := .venv/bin
 PYTEST := $(VENV)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help doctor setup run loop test test-slow lint type proto proto-check features mutants bench soak lock clean
+.PHONY: help doctor setup run loop test test-slow lint type proto proto-check features mutants chart bench soak lock clean
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | while IFS='|' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -46,6 +46,9 @@ features: setup ## Print which product features have passing tests (runs the tes
 
 mutants: setup ## Break the code on purpose, patch by patch, and see the named test fail
 	@$(VENV)/python tools/mutants/run.py
+
+chart: setup ## Render the Helm chart in every tested way, validate each object, hold its rules and run its tests
+	@$(VENV)/python -m tools.chart
 
 bench: setup ## Measure every promised figure (ONLY=P1,P4 for some, SCALE=0.02 for a quick look at the big ones)
 	@ONLY="$(ONLY)" SCALE="$(SCALE)" RUNS="$(RUNS)" $(VENV)/python -m bench

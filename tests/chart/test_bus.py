@@ -1,7 +1,10 @@
 """The server's configuration that the chart writes is one that a real nats-server takes, with users who may not do each other's work."""
 
+import asyncio
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import nats
@@ -55,6 +58,10 @@ def port(tmp_path):
     path = tmp_path / "nats.conf"
     path.write_text(text.replace('"/data"', f'"{tmp_path}/data"').replace("/tmp/nats.pid", f"{tmp_path}/nats.pid"))
     with subprocess.Popen([NATS, "-c", path], env=PASSWORDS | {"POD_NAME": "n-0"}, stderr=subprocess.DEVNULL) as server:
+        until = time.monotonic() + 10
+        while not listens(free):
+            assert time.monotonic() < until, "the server did not start"
+            time.sleep(0.05)
         yield free
         server.terminate()
 
@@ -64,6 +71,11 @@ async def test_users_of_the_running_server_speak_for_themselves_only(port):
     assert "permissions violation" in await heard(port, "venue", "lilitong.quarantine.restricted.v1.segment")
     assert "permissions violation" in await heard(port, "checkpoint", "$JS.API.STREAM.DELETE.QUARANTINE")
     assert await heard(port, "venue", "lilitong.venue.venue.v1.registered") == ""
+
+
+def listens(port):
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
 
 
 async def heard(port, user, subject):
@@ -80,6 +92,7 @@ async def heard(port, user, subject):
     try:
         await client.publish(subject, b"")
         await client.flush()
+        await asyncio.sleep(0.3)  # the client tells its listener from a task of its own
     finally:
         await client.close()
     return said[0].lower() if said else ""

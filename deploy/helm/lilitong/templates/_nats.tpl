@@ -7,8 +7,11 @@ server_name: $POD_NAME
 port: 4222
 http: 8222
 pid_file: "/tmp/nats.pid"
+{{- if gt (int $q.replicas) 1 }}
+# Before a server of a cluster ends, its clients move to the others, spread over this time; less is not allowed.
 lame_duck_grace_period: "2s"
-lame_duck_duration: "10s"
+lame_duck_duration: "30s"
+{{- end }}
 max_payload: 4MB
 jetstream {
   store_dir: "/data"
@@ -50,7 +53,7 @@ accounts {
     jetstream: enabled
     users: [
       {{- range $user := list "venue" "checkpoint" "quarantine" "admin" }}
-      {user: {{ $user }}, password: $NATS_PASSWORD_{{ upper $user }}, permissions: {{ get $users $user | toJson }}}
+      {user: {{ $user }}, password: $NATS_PASSWORD_{{ upper $user }}, permissions: {{ get $users $user | toRawJson }}}
       {{- end }}
     ]
   }
