@@ -14,10 +14,12 @@ from prometheus_client import Counter, Gauge
 from chassis.pool import Connection
 
 RETRY_SECONDS = 10.0
-INTERVAL = Gauge("lilitong_sweep_interval_seconds", "How often this job of the sweep is to run.", ["job"])
-DONE = Gauge("lilitong_sweep_done_timestamp_seconds", "When this job of the sweep last ended well, Unix time.", ["job"])
+INTERVAL = Gauge("lilitong_sweep_interval_seconds", "How often this task of the sweep is to run.", ["task"])
+DONE = Gauge(
+    "lilitong_sweep_done_timestamp_seconds", "When this task of the sweep last ended well, Unix time.", ["task"]
+)
 FAILURES = Counter(
-    "lilitong_sweep_failures_total", "Turns of this job of the sweep that failed or took too long.", ["job"]
+    "lilitong_sweep_failures_total", "Turns of this task of the sweep that failed or took too long.", ["task"]
 )
 log = structlog.get_logger(__name__)
 

@@ -41,7 +41,7 @@ def test_an_offset_clock_follows_its_file_and_survives_a_broken_one(tmp_path):
 
 
 def sample(name: str, job: str) -> float:
-    return REGISTRY.get_sample_value(name, {"job": job}) or 0.0
+    return REGISTRY.get_sample_value(name, {"task": job}) or 0.0
 
 
 @pytest.mark.feature("X11")

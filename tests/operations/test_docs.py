@@ -1,0 +1,58 @@
+"""What the pages for operators tell them to type really exists: links, routes, modules, queries."""
+
+import json
+import re
+from importlib.util import find_spec
+
+import asyncpg
+import pytest
+
+from tools.operations.queries import ROOT, RUNBOOKS
+
+pytestmark = pytest.mark.feature("X11")
+PAGES = sorted([*RUNBOOKS.glob("*.md"), *(ROOT / "docs/operations").glob("*.md")])
+SQL = re.compile(r'\bsql "((?:[^"\\]|\\.)+)"')
+PLACES = {"SERVICE": "venue", "DURABLE": "venue-day-sets", "PID": "0"}
+
+
+def pages(pattern):
+    """Every match of a pattern in any page, with the page's name."""
+    return [(path.name, found) for path in PAGES for found in re.findall(pattern, path.read_text())]
+
+
+def test_links_lead_somewhere():
+    for path in PAGES:
+        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text()):
+            assert target.startswith("https://") or (path.parent / target).exists(), f"{path.name}: {target}"
+
+
+def test_routes_are_the_apis():
+    known = {
+        re.sub(r"\{[^}]+\}", "*", route) for route in json.loads((ROOT / "docs/api/openapi.json").read_text())["paths"]
+    }
+    for name, route in pages(r"(?:GET|POST|PUT|DELETE) (/v1/[^`\s]*)"):
+        assert re.sub(r"\{[^}]+\}", "*", route) in known, f"{name}: {route}"
+
+
+def test_modules_can_be_run():
+    for name, module in pages(r"python -m ([a-z_]+(?:\.[a-z_]+)*)"):
+        found = find_spec(module)
+        assert found is not None, f"{name}: {module}"
+        if found.submodule_search_locations:
+            assert find_spec(f"{module}.__main__"), f"{name}: {module}"
+
+
+@pytest.mark.connected
+async def test_every_query_runs(make_service_database):
+    database = await make_service_database("quarantine", "venue", "checkpoint")
+    connection = await asyncpg.connect(database.superuser_url())
+    queries = [(path.name, query) for path in PAGES for query in SQL.findall(path.read_text())]
+    assert len(queries) > 15
+    for name, query in queries:
+        for place, value in PLACES.items():
+            query = re.sub(rf"\b{place}\b", value, query)  # noqa: PLW2901
+        try:
+            await connection.fetch(query)
+        except asyncpg.PostgresError as error:
+            pytest.fail(f"{name}: {query}: {error}")
+    await connection.close()

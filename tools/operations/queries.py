@@ -1,0 +1,64 @@
+"""Which metrics an expression asks for: enough of PromQL to read names, nothing more."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+ROOT: Final = Path(__file__).parents[2]
+RULES: Final = ROOT / "deploy/helm/lilitong/files/rules"
+DASHBOARDS: Final = ROOT / "deploy/helm/lilitong/files/dashboards"
+RUNBOOKS: Final = ROOT / "docs/runbooks"
+
+PLATFORM: Final = {
+    "up": "Prometheus itself, for every scrape",
+    "kubelet_volume_stats_available_bytes": "the kubelet, for every mounted claim",
+    "kubelet_volume_stats_capacity_bytes": "the kubelet, for every mounted claim",
+}
+"""What the services cannot export about themselves, and who does."""
+
+_NOISE: Final = re.compile(
+    r'"[^"]*"|\{[^}]*\}|\[[^\]]*\]|\b(?:by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)'
+)
+_NAME: Final = re.compile(r"\b[a-zA-Z_:][a-zA-Z0-9_:]*\b(?!\s*\()")
+_WORDS: Final = {"and", "or", "unless", "offset", "bool", "by", "without", "on", "ignoring", "inf", "nan"}
+
+
+def names(expression: str) -> set[str]:
+    """Metric names in a PromQL expression, recorded ones included."""
+    bare = re.sub(r"\{[^}]*\}", "", re.sub(r'"[^"]*"', "", expression))
+    bare = _NOISE.sub("", bare)
+    bare = re.sub(r"\boffset\s+\w+", "", bare)
+    bare = re.sub(r"\b\d\w*(?:\.\d+)?", "", bare)
+    return {name for name in _NAME.findall(bare) if name.lower() not in _WORDS}
+
+
+def rules() -> Iterator[dict[str, Any]]:
+    """Every rule of every file."""
+    for path in sorted(RULES.glob("*.yaml")):
+        for group in yaml.safe_load(path.read_text())["groups"]:
+            yield from group["rules"]
+
+
+def alerts() -> set[str]:
+    return {rule["alert"] for rule in rules() if "alert" in rule}
+
+
+def recorded() -> set[str]:
+    return {rule["record"] for rule in rules() if "record" in rule}
+
+
+def runbook(alert: str) -> str:
+    """The file name of an alert's page: its name in kebab case, as the chart makes the link."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", alert).lower() + ".md"
+
+
+def panel_expressions() -> Iterator[tuple[str, str]]:
+    """(dashboard and panel, expression) of every panel."""
+    for path in sorted(DASHBOARDS.glob("*.json")):
+        for panel in json.loads(path.read_text())["panels"]:
+            for target in panel.get("targets", ()):
+                yield f"{path.stem}: {panel['title']}", target["expr"]
