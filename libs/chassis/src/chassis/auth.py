@@ -20,7 +20,8 @@ from joserfc.errors import JoseError
 
 from chassis.clock import Clock
 from chassis.errors import DomainError, Kind
-from chassis.jwks import KeySource, VerificationRegistry
+from chassis.jwks import Key, KeySource, VerificationRegistry
+from chassis.workloads import PREFIX, WorkloadTrust
 
 CallerKind = Literal["person", "workload", "device", "anonymous"]
 
@@ -70,6 +71,9 @@ class TokenVerifier:
     Verified tokens are kept by SHA-256 until they expire (at most `cache_size`, least recently used out first); all
     are dropped when the key set changes, so a withdrawn key is refused as soon as the source is looked at again (see
     `KeySource`).
+
+    With `workloads` services speak with keys of their own (see `chassis.workloads`), and the issuer of people's tokens for
+    none of them.
     """
 
     def __init__(
@@ -79,17 +83,19 @@ class TokenVerifier:
         issuer: str,
         audience: str,
         clock: Clock,
+        workloads: WorkloadTrust | None = None,
         leeway: timedelta = timedelta(seconds=30),
         cache_size: int = 10_000,
     ) -> None:
         self._keys = keys
+        self._workloads = workloads
         self._issuer = issuer
         self._audience = audience
         self._clock = clock
         self._leeway = leeway.total_seconds()
         self._cache_size = cache_size
         self._cache: OrderedDict[bytes, Caller] = OrderedDict()
-        self._generation = -1
+        self._generation = (-1, -1)
         self._registry = VerificationRegistry()
 
     async def __call__(self, metadata: Mapping[str, str]) -> Caller | None:
@@ -104,9 +110,12 @@ class TokenVerifier:
         if len(token) > _LONGEST_TOKEN:
             raise refused()
         await self._keys.freshen()
-        if self._generation != self._keys.generation:
+        if self._workloads is not None:
+            self._workloads.freshen()
+        generation = (self._keys.generation, 0 if self._workloads is None else self._workloads.generation)
+        if self._generation != generation:
             self._cache.clear()
-            self._generation = self._keys.generation
+            self._generation = generation
         digest = sha256(token.encode()).digest()
         caller = self._cache.get(digest)
         now = self._clock.now()
@@ -131,16 +140,25 @@ class TokenVerifier:
         # `crit` and `b64` change what the signature means (RFC 7515 §4.1.11, RFC 7797); we use neither.
         if not isinstance(kid, str) or not isinstance(algorithm, str) or "crit" in header or "b64" in header:
             raise refused()
-        key = await self._keys.find(kid, algorithm)
+        own = self._workloads is not None and kid.startswith(PREFIX)
+        key: Key | None
+        if self._workloads is not None and own:
+            key = self._workloads.find(kid, datetime.fromtimestamp(now, UTC)) if algorithm == "ES256" else None
+        else:
+            key = await self._keys.find(kid, algorithm)
         if key is None:
             raise refused()
         try:
             claims = jwt.decode(token, key, registry=self._registry).claims
         except _BROKEN:
             raise refused() from None
-        return self._caller(claims, now)
+        if own and not WorkloadTrust.speaks_for(kid, claims):
+            raise refused()
+        if self._workloads is not None and not own and claims.get("workload", False) is not False:
+            raise refused()
+        return self._caller(claims, now, claims["iss"] if own else self._issuer)
 
-    def _caller(self, claims: Mapping[str, Any], now: float) -> Caller:
+    def _caller(self, claims: Mapping[str, Any], now: float, issuer: str) -> Caller:
         expires = _instant(claims, "exp", required=True)
         starts = max(_instant(claims, "nbf"), _instant(claims, "iat"))
         audience = claims.get("aud")
@@ -149,7 +167,7 @@ class TokenVerifier:
         roles, areas = _strings(claims, "roles"), _strings(claims, "areas")
         workload = claims.get("workload", False)
         if (
-            claims.get("iss") != self._issuer
+            claims.get("iss") != issuer
             or self._audience not in audiences
             or expires + self._leeway <= now
             or starts - self._leeway > now

@@ -1,6 +1,7 @@
 """What the commands `migrate` and `bus` do, see `chassis.commands`."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -30,13 +31,13 @@ class MigrateSettings(BaseSettings):
 
     owner_database_url: PostgresUrl
     owner_database_password: Annotated[str, Field(repr=False)] = ""
-    wait_seconds: Seconds = 120.0
+    wait_seconds: Seconds = 300.0
 
 
 class BusSettings(BrokerSettings):
     """What `bus` is told."""
 
-    wait_seconds: Seconds = 120.0
+    wait_seconds: Seconds = 300.0
 
 
 def share() -> Path:
@@ -45,7 +46,8 @@ def share() -> Path:
     Raises `SettingsError` when there is none.
     """
     home = Path(sys.prefix).resolve().parent
-    for folder in (home / "share", _IMAGE / "share", home, *Path(__file__).resolve().parents):
+    told = Path(os.environ.get("LILITONG_SHARE") or home / "share")  # an image says so
+    for folder in (told, home / "share", _IMAGE / "share", home, *Path(__file__).resolve().parents):
         if (folder / "libs/chassis/migrations").is_dir():
             return folder
     raise SettingsError(f"the migrations are neither in {home / 'share'} nor in a repository around {sys.prefix}.")

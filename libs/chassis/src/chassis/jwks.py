@@ -1,4 +1,4 @@
-"""Verification keys: a JWKS (RFC 7517) from a file or an address, kept current."""
+"""Verification keys: a JWKS (RFC 7517) from a file or an address, or a file of certificates, kept current."""
 
 import asyncio
 import json
@@ -10,6 +10,11 @@ from typing import Any
 
 import httpx
 import structlog
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
@@ -45,11 +50,15 @@ class VerificationRegistry(JWSRegistry):
 
 
 def parse_keys(document: bytes) -> dict[tuple[str, str], Key]:
-    """(kid, algorithm) → key for every usable key of a JWKS; raises ValueError when it is no key set.
+    """(kid, algorithm) → key for every usable key of a JWKS, or of certificates in PEM; raises ValueError when it is neither.
+
+    A certificate counts for its key alone, whose id is its thumbprint (RFC 7638).
 
     Left out, because a set may hold keys meant for others: symmetric keys, keys for encryption, keys without a kid,
     RSA keys under 2048 bits and unknown types. Of a private key only the public part is taken.
     """
+    if b"-----BEGIN CERTIFICATE-----" in document:
+        document = _as_set(document)
     parsed = json.loads(document)
     if not isinstance(parsed, dict) or not isinstance(parsed.get("keys"), list):
         raise ValueError("a JWKS is an object with a list named keys")  # noqa: TRY004 - callers catch ValueError alone
@@ -72,6 +81,28 @@ def parse_keys(document: bytes) -> dict[tuple[str, str], Key]:
         for algorithm in algorithms:
             found[data["kid"], algorithm] = key
     return found
+
+
+def _as_set(pem: bytes) -> bytes:
+    keys = []
+    for certificate in x509.load_pem_x509_certificates(pem):
+        try:
+            found = _key_of(certificate)
+        except (JoseError, ValueError, TypeError, UnsupportedAlgorithm):
+            continue
+        keys.append({**found.as_dict(private=False), "kid": found.thumbprint()})
+    return json.dumps({"keys": keys}).encode()
+
+
+def _key_of(certificate: x509.Certificate) -> Key:
+    key = certificate.public_key()
+    if isinstance(key, EllipticCurvePublicKey):
+        return ECKey.import_key(key)
+    if isinstance(key, Ed25519PublicKey):
+        return OKPKey.import_key(key)
+    if isinstance(key, RSAPublicKey) and key.key_size >= _SMALLEST_RSA:
+        return RSAKey.import_key(key)
+    raise ValueError("a key of a kind that verifies no token")
 
 
 _PUBLIC_PARTS = frozenset({"kty", "crv", "x", "y", "n", "e", "kid"})

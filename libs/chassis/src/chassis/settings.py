@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, mo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from chassis.urls import with_password
+from chassis.workloads import read_key
 
 EXIT_CODE = 2  # as shells and argparse use it: the way it was called is wrong
 _KEY_BYTES = 32
@@ -48,6 +49,12 @@ def _folder(path: Path) -> Path:
     return path
 
 
+def _signs(path: Path) -> Path:
+    read_key(_readable(path))
+    return path
+
+
+WorkloadKey = Annotated[Path, AfterValidator(_signs)]
 ReadableFile = Annotated[Path, AfterValidator(_readable)]
 ReadableFolder = Annotated[Path, AfterValidator(_folder)]
 PostgresUrl = Annotated[str, Field(repr=False, pattern=r"^postgres(ql)?://")]
@@ -65,6 +72,8 @@ class ProcessSettings(BaseSettings):
     jwks: str
     issuer: str
     audience: str = "lilitong"
+    workload_key: WorkloadKey | None = None
+    workload_trust: ReadableFolder | None = None
     workload_token_file: Path | None = None
     clock_file: Path | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -109,10 +118,12 @@ class BrokerSettings(BaseSettings):
 class ServiceSettings(BrokerSettings, ProcessSettings):
     """A process with a store and the bus.
 
-    `database_password` is put into `database_url`, which then holds none; `event_trace_key` is the 32-byte key (base64)
-    that all services share.
+    `health_listen` (`host:port`) answers health in plain text for probes, see `chassis.rpc.probes`. `database_password`
+    is put into `database_url`, which then holds none; `event_trace_key` is the 32-byte key (base64) that all services
+    share.
     """
 
+    health_listen: Annotated[str, Field(pattern=r"^(|.+:\d{1,5})$")] = ""
     database_url: PostgresUrl
     database_password: Annotated[str, Field(repr=False)] = ""
     event_trace_key: Annotated[SecretKey, Field(repr=False)]

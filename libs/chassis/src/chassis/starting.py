@@ -1,17 +1,19 @@
 """What every service makes of its settings first, so that each `app.py` says only what is its own."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from prometheus_client import REGISTRY
 
 from chassis import telemetry
-from chassis.auth import TokenVerifier
+from chassis.auth import FileToken, TokenVerifier
 from chassis.clock import Clock, OffsetFileClock, SystemClock
 from chassis.expiry import Certificates, Disks
 from chassis.jwks import KeySource
-from chassis.rpc.server import ServerTls
+from chassis.rpc.tls import ClientTls, ServerTls
 from chassis.run import Service
 from chassis.settings import ProcessSettings
+from chassis.workloads import WorkloadToken, WorkloadTrust
 
 
 def clock_of(settings: ProcessSettings) -> Clock:
@@ -58,8 +60,25 @@ def _folders(settings: ProcessSettings) -> dict[str, Path]:
 
 
 def verifier_of(settings: ProcessSettings, clock: Clock) -> TokenVerifier:
-    """Who verifies bearer tokens."""
-    return TokenVerifier(KeySource(settings.jwks), issuer=settings.issuer, audience=settings.audience, clock=clock)
+    """Who verifies bearer tokens: people's by the issuer's keys, services' by their certificates."""
+    trust = None if settings.workload_trust is None else WorkloadTrust(settings.workload_trust)
+    return TokenVerifier(
+        KeySource(settings.jwks), issuer=settings.issuer, audience=settings.audience, clock=clock, workloads=trust
+    )
+
+
+def token_of(service: str, settings: ProcessSettings, clock: Clock) -> Callable[[], str] | None:
+    """What gives this service's own token for its calls to others: signed with its key, or kept in a file by the platform."""
+    if settings.workload_key is not None:
+        return WorkloadToken(service, settings.workload_key, audience=settings.audience, clock=clock)
+    return None if settings.workload_token_file is None else FileToken(str(settings.workload_token_file))
+
+
+def channel_tls(settings: ProcessSettings) -> ClientTls | None:
+    """Whom channels to other services believe, and what they show of their own; None: plain text."""
+    if settings.tls_authority is None:
+        return None
+    return ClientTls(settings.tls_authority, settings.tls_certificate, settings.tls_key)
 
 
 def server_tls(settings: ProcessSettings) -> ServerTls | None:

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 
 import asyncpg
 from chassis import idempotency, partitions, pool
@@ -13,7 +12,7 @@ from chassis.joining import bus_of
 from chassis.rpc import channel
 from chassis.rpc.server import Server
 from chassis.run import Service
-from chassis.starting import clock_of, observe, server_tls, verifier_of
+from chassis.starting import channel_tls, clock_of, observe, server_tls, token_of, verifier_of
 from chassis.sweep import Sweep
 from daysets import projection
 from daysets.follower import Follower
@@ -74,9 +73,9 @@ async def wire(service: Service, *, settings: CheckpointSettings, clock: Clock) 
     quarantine = channel.connect(
         settings.quarantine_target,
         name=NAME,
-        tls=channel.ClientTls(settings.tls_authority) if settings.tls_authority else None,
+        tls=channel_tls(settings),
         retry=IDEMPOTENT,
-        token=partial(_token, settings.workload_token_file),
+        token=token_of(NAME, settings, clock),
     )
     service.closer("quarantine", quarantine.close)
     snapshots = Snapshots(quarantine)
@@ -142,14 +141,10 @@ def _server(settings: CheckpointSettings, devices: DeviceAuthenticator, clock: C
         settings.listen,
         authenticators=(devices, verifier_of(settings, clock)),
         tls=server_tls(settings),
+        health_listen=settings.health_listen,
         hot=HOT,
         hot_ratio=settings.hot_trace_ratio,
     )
-
-
-def _token(path: Path | None) -> str:
-    """The workload's own token, read anew each time, because it is renewed in place."""
-    return "" if path is None else path.read_text().strip()
 
 
 async def _purge(db: asyncpg.Pool, clock: Clock) -> None:

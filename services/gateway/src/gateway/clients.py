@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from chassis.health import is_serving
-from chassis.rpc.channel import Channel, ClientTls, connect
+from chassis.rpc.channel import Channel, connect
+from chassis.starting import channel_tls
 from google.protobuf.message_factory import GetMessageClass
 from lilitong.checkpoint.v1 import post_pb2
 from lilitong.quarantine.v1 import case_pb2, contact_pb2, drill_pb2, pass_pb2, policy_pb2, register_pb2, restriction_pb2
@@ -98,7 +99,7 @@ def upstreams(settings: GatewaySettings) -> Upstreams:
         "venue": settings.venue_target,
         "checkpoint": settings.checkpoint_target,
     }
-    tls = None if settings.tls_authority is None else ClientTls(settings.tls_authority)
+    tls = channel_tls(settings)
     channels = {}
     for name, target in targets.items():
         services = [one.full_name for module in _MODULES[name] for one in module.DESCRIPTOR.services_by_name.values()]

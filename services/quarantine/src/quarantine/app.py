@@ -94,7 +94,12 @@ async def build(settings: QuarantineSettings, clock: Clock, service: Service) ->
     service.task("sweep", sweep.run)
 
     # The door.
-    server = Server(settings.listen, authenticators=[verifier_of(settings, clock)], tls=server_tls(settings))
+    server = Server(
+        settings.listen,
+        authenticators=[verifier_of(settings, clock)],
+        tls=server_tls(settings),
+        health_listen=settings.health_listen,
+    )
     people = PersonKeys.of(vault)
     issuing = Issuing(pool, clock, PassMaker(vault, ring))
     server.add(RegisterRpc(pool, clock, people), register_pb2_grpc.add_RegisterServiceServicer_to_server)

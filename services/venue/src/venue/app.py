@@ -24,7 +24,7 @@ from chassis.joining import bus_of
 from chassis.partitions import maintain, reindex_closed
 from chassis.rpc.server import Server
 from chassis.run import Service
-from chassis.starting import clock_of, observe, server_tls, verifier_of
+from chassis.starting import channel_tls, clock_of, observe, server_tls, token_of, verifier_of
 from chassis.sweep import Sweep
 from daysets import projection
 from daysets.follower import Follower
@@ -154,6 +154,7 @@ async def build(settings: VenueSettings, clock: Clock, service: Service) -> None
         settings.listen,
         authenticators=[verifier_of(settings, clock)],
         tls=server_tls(settings),
+        health_listen=settings.health_listen,
         hot=HOT,
         hot_ratio=settings.hot_trace_ratio,
     )
@@ -263,7 +264,7 @@ async def _restricted_list(
     settings: VenueSettings, clock: Clock, service: Service, pool: asyncpg.Pool, bus: Bus
 ) -> RestrictedList:
     """Verdicts need nothing but this memory; it follows quarantine's events, from a snapshot on."""
-    peer = quarantine(settings.quarantine_target, settings.workload_token_file, settings.tls_authority)
+    peer = quarantine(settings.quarantine_target, token_of("venue", settings, clock), channel_tls(settings))
     service.closer("quarantine", peer.close)
     trust = TrustStore(pool, clock, fetch=peer.keys)
     issuers = Issuers(trust)

@@ -1,7 +1,6 @@
 """What this service asks quarantine: the snapshot of the restricted list, and the keys to verify it with."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from pathlib import Path
 
 from chassis.rpc.channel import Channel, ClientTls, connect
 from daysets.segment import Segment
@@ -34,15 +33,6 @@ class Quarantine:
         await self._channel.close()
 
 
-def quarantine(target: str, token_file: Path | None, authority: Path | None) -> Quarantine:
-    """The client; the token is read from its file for each call, because it is renewed there."""
-    token: Callable[[], str] | None = None if token_file is None else lambda: token_file.read_text().strip()
-    return Quarantine(
-        connect(
-            target,
-            name="venue",
-            tls=None if authority is None else ClientTls(authority),
-            retry={"lilitong.quarantine.v1.KeyService"},
-            token=token,
-        )
-    )
+def quarantine(target: str, token: Callable[[], str] | None, tls: ClientTls | None) -> Quarantine:
+    """The client; `token` gives this service's own, for each call."""
+    return Quarantine(connect(target, name="venue", tls=tls, retry={"lilitong.quarantine.v1.KeyService"}, token=token))

@@ -4,11 +4,10 @@ A thin layer over `grpc.aio.Channel` instead of client interceptors, because tho
 Unary calls on it return a coroutine (await it; there is no call object) and all failures arrive as `DomainError`.
 """
 
+import asyncio
 import json
 from collections.abc import Callable, Collection, Coroutine, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import grpc
 from opentelemetry import trace
@@ -18,25 +17,12 @@ from chassis.errors import DomainError, Kind
 from chassis.rpc import outgoing
 from chassis.rpc.server import KEEPALIVE, MESSAGE_LIMIT
 from chassis.rpc.status import from_rpc_error
+from chassis.rpc.tls import ClientTls, Renewing
 from chassis.telemetry import current_traceparent, mark_failed, tracer
 
+__all__ = ["Channel", "ClientTls", "Stream", "connect", "service_config"]
+
 Metadata = Sequence[tuple[str, str | bytes]]
-
-
-@dataclass(frozen=True, slots=True)
-class ClientTls:
-    """PEM files: the authority to trust, and our own certificate and key for mutual TLS."""
-
-    authority: Path
-    certificate: Path | None = None
-    key: Path | None = None
-
-    def credentials(self) -> grpc.ChannelCredentials:
-        return grpc.ssl_channel_credentials(
-            self.authority.read_bytes(),
-            self.key.read_bytes() if self.key else None,
-            self.certificate.read_bytes() if self.certificate else None,
-        )
 
 
 def connect(
@@ -74,11 +60,22 @@ def connect(
         ("grpc.max_reconnect_backoff_ms", 2_000),
         ("grpc.dns_min_time_between_resolutions_ms", 2_000),
     ]
+    caller = _Caller(timeout, token, forward_caller=forward_caller)
     if tls is None:
-        inner = grpc.aio.insecure_channel(target, options=options)
-    else:
-        inner = grpc.aio.secure_channel(target, tls.credentials(), options=options)
-    return Channel(inner, _Caller(timeout, token, forward_caller=forward_caller))
+        return Channel(grpc.aio.insecure_channel(target, options=options), caller)
+    # One pool of connections for each channel: the new one must not take up those that the old certificate made.
+    options.append(("grpc.use_local_subchannel_pool", 1))
+    return Channel(Renewing(tls, lambda own: grpc.aio.secure_channel(target, own, options=options), _retire), caller)
+
+
+_RETIRING: set[asyncio.Task[None]] = set()
+_RETIRE_SECONDS: Final = 120.0  # longer than any call with a deadline
+
+
+def _retire(channel: grpc.aio.Channel) -> None:
+    ending = asyncio.get_running_loop().create_task(channel.close(_RETIRE_SECONDS))
+    _RETIRING.add(ending)
+    ending.add_done_callback(_RETIRING.discard)
 
 
 def service_config(retry: Collection[str]) -> str:
@@ -151,21 +148,41 @@ class _Caller:
 class Channel(grpc.aio.Channel):
     """See `connect`; generated stubs take it like any channel."""
 
-    def __init__(self, inner: grpc.aio.Channel, caller: _Caller) -> None:
-        self._inner = inner
+    def __init__(self, inner: grpc.aio.Channel | Renewing, caller: _Caller) -> None:
+        self._source = inner
         self._caller = caller
 
+    @property
+    def _inner(self) -> grpc.aio.Channel:
+        return self._source.current() if isinstance(self._source, Renewing) else self._source
+
     def unary_unary(self, method: str, *args: Any, **options: Any) -> Any:
-        return self._unary(method, self._inner.unary_unary(method, *args, **options))
+        return self._unary(method, self._made(lambda inner: inner.unary_unary(method, *args, **options)))
 
     def stream_unary(self, method: str, *args: Any, **options: Any) -> Any:
-        return self._unary(method, self._inner.stream_unary(method, *args, **options))
+        return self._unary(method, self._made(lambda inner: inner.stream_unary(method, *args, **options)))
 
     def unary_stream(self, method: str, *args: Any, **options: Any) -> Any:
-        return self._stream(self._inner.unary_stream(method, *args, **options))
+        return self._stream(self._made(lambda inner: inner.unary_stream(method, *args, **options)))
 
     def stream_stream(self, method: str, *args: Any, **options: Any) -> Any:
-        return self._stream(self._inner.stream_stream(method, *args, **options))
+        return self._stream(self._made(lambda inner: inner.stream_stream(method, *args, **options)))
+
+    def _made(self, make: Callable[[grpc.aio.Channel], Callable[..., Any]]) -> Callable[..., Any]:
+        """The call of a method on the channel of this moment."""
+        source = self._source
+        if not isinstance(source, Renewing):
+            return make(source)
+        held: tuple[grpc.aio.Channel, Callable[..., Any]] = (source.current(), make(source.current()))
+
+        def call(*args: Any, **options: Any) -> Any:
+            nonlocal held
+            inner = source.current()
+            if held[0] is not inner:
+                held = (inner, make(inner))
+            return held[1](*args, **options)
+
+        return call
 
     def _unary(self, method: str, call: Any) -> Callable[..., Coroutine[Any, Any, Any]]:
         caller = self._caller

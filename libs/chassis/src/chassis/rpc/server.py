@@ -4,9 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -22,6 +20,10 @@ from chassis.auth import Authenticator
 from chassis.rpc.admission import Policy
 from chassis.rpc.guard import MethodGuard
 from chassis.rpc.in_flight import InFlight
+from chassis.rpc.probes import Probes
+from chassis.rpc.tls import ServerTls
+
+__all__ = ["ListenError", "Server", "ServerTls"]
 
 _log = structlog.get_logger("chassis.rpc")
 _SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -45,20 +47,6 @@ class ListenError(Exception):
     """The address cannot be listened on; the message names it and the usual cause."""
 
 
-@dataclass(frozen=True, slots=True)
-class ServerTls:
-    """PEM files. With `client_ca`, clients without a certificate of that authority are refused (mutual TLS)."""
-
-    certificate: Path
-    key: Path
-    client_ca: Path | None = None
-
-    def credentials(self) -> grpc.ServerCredentials:
-        authority = self.client_ca.read_bytes() if self.client_ca else None
-        pair = (self.key.read_bytes(), self.certificate.read_bytes())
-        return grpc.ssl_server_credentials([pair], authority, require_client_auth=authority is not None)
-
-
 class _Recorder:
     """Stands in for a server while generated code registers a servicer, to learn its methods."""
 
@@ -79,7 +67,7 @@ class Server:
     method names (`/package.Service/Method`) that are traced only when asked or with the chance `hot_ratio`. Messages
     are bounded by `message_limit` bytes both ways, connections by MAX_CONNECTIONS, calls on each by MAX_STREAMS.
     Connections end after `connection_age`, so that clients
-    spread over new replicas; calls under way get 30 s more.
+    spread over new replicas; calls under way get 30 s more. `health_listen`: see `chassis.rpc.probes`.
     """
 
     def __init__(
@@ -93,8 +81,10 @@ class Server:
         message_limit: int = MESSAGE_LIMIT,
         connection_age: timedelta = timedelta(minutes=10),
         reuse_port: bool = False,
+        health_listen: str = "",
     ) -> None:
         self._listen = listen
+        self._probes = Probes(health_listen) if health_listen else None
         self._tls = tls
         self._policy = Policy(tuple(authenticators), frozenset(hot), hot_ratio)
         self._in_flight = InFlight()
@@ -170,6 +160,8 @@ class Server:
                 port = server.add_secure_port(self._listen, self._tls.credentials())
         except RuntimeError:
             raise ListenError(f"cannot listen on {self._listen}: is another process using that port?") from None
+        if self._probes is not None and not await self._probes.start():
+            raise ListenError(f"cannot listen on {self._probes.listen}: is another process using that port?")
         await self.serving(False)
         await server.start()
         self._server = server
@@ -179,6 +171,8 @@ class Server:
         """Tell health watchers, for the server as a whole ("") and for each service by name."""
         for service in ("", *self._services):
             await self._health.set(service, _SERVING if ready else _NOT_SERVING)
+        if self._probes is not None:
+            await self._probes.serving(ready)
 
     async def drain(self, grace: float, *, linger: float = 0.0) -> bool:
         """Stop without losing a call: NOT_SERVING, a moment of quiet, close the port, end streams, wait for the handlers.
@@ -190,6 +184,17 @@ class Server:
         had no effect, and channels of this package send it again if it is among their `retry` methods.
         """
         await self._health.enter_graceful_shutdown()
+        if self._probes is not None:
+            await self._probes.serving(False)
+        if self._server is None:
+            return True
+        try:
+            return await self._drain(grace, linger)
+        finally:
+            if self._probes is not None:
+                await self._probes.stop()
+
+    async def _drain(self, grace: float, linger: float) -> bool:
         if self._server is None:
             return True
         await asyncio.sleep(max(linger, _WORD_GETS_OUT))
