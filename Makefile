@@ -4,7 +4,7 @@ VENV := .venv/bin
 PYTEST := $(VENV)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help doctor setup run loop test test-slow lint type proto proto-check features mutants chart bench soak lock clean
+.PHONY: help doctor setup run loop test test-slow lint type proto proto-check features mutants chart bench soak lock images clean
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | while IFS='|' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -56,8 +56,17 @@ bench: setup ## Measure every promised figure (ONLY=P1,P4 for some, SCALE=0.02 f
 soak: setup ## Run everything under a mixed load and watch each process's memory (MINUTES=30)
 	@MINUTES="$(MINUTES)" $(VENV)/python -m bench.soak
 
-lock: ## Renew the hash-pinned locks (needs uv)
-	uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 --upgrade requirements/dev.in -o requirements/dev.txt
+LOCK := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11
+IMAGES := venue checkpoint quarantine gateway rehearsal
+
+lock: ## Renew the hash-pinned locks: development's, then those of the images, which agree with it (needs uv)
+	$(LOCK) --upgrade requirements/dev.in -o requirements/dev.txt
+	echo hatchling | $(LOCK) --custom-compile-command 'make lock' --no-annotate -c requirements/dev.txt - -o requirements/build.txt
+	for image in $(IMAGES); do $(PYTHON) tools/images/workspace.py requirements $$image | $(LOCK) \
+		--custom-compile-command 'make lock' --no-annotate -c requirements/dev.txt - -o requirements/$$image.txt || exit 1; done
+
+images: setup ## Build the five images with buildah, podman or docker, tell their sizes, start them and play the loop on them
+	@$(VENV)/python -m tools.images.build
 
 clean: ## Remove everything that the commands above made, the virtual environment included
 	@$(PYTHON) tools/clean.py

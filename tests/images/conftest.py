@@ -1,4 +1,4 @@
-"""The workspace as the images see it: tools/images is a folder of scripts, not a package."""
+"""The workspace as the images see it."""
 
 import sys
 from pathlib import Path
@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT / "tools/images"), str(Path(__file__).parent)]
+# Neither is installed: the scripts below tools/, and this folder's own.
+sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
-import workspace  # noqa: E402
+from tools.images import workspace  # noqa: E402
 
 
 @pytest.fixture(scope="session")

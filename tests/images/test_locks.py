@@ -4,15 +4,11 @@ import re
 
 import pytest
 from packaging.requirements import Requirement
-from workspace import IMAGES, ROOT, needs
+
+from tools.images.workspace import IMAGES, ROOT, locked, needs
 
 LOCKS = ROOT / "requirements"
-PIN = re.compile(r"^([a-z0-9-]+)==([^\s;]+)([^\\]*)", re.MULTILINE)
 HASHED = re.compile(r"^[a-z0-9-]+==[^\\\n]*\\\n(    --hash=sha256:[0-9a-f]{64}( \\)?\n)+", re.MULTILINE)
-
-
-def pins(name):
-    return {found[1]: found[2] for found in PIN.finditer((LOCKS / f"{name}.txt").read_text())}
 
 
 def development_only():
@@ -28,26 +24,25 @@ def development_only():
 
 @pytest.mark.parametrize("image", [*IMAGES, "build"])
 def test_a_lock_names_the_versions_that_were_tested(image):
-    tested = pins("dev")
-    assert {name: version for name, version in pins(image).items() if tested.get(name) != version} == {}
+    tested = locked("dev")
+    assert {name: version for name, version in locked(image).items() if tested.get(name) != version} == {}
 
 
 @pytest.mark.parametrize("image", [*IMAGES, "build"])
 def test_every_pin_has_its_hashes_and_no_line_an_address(image):
     text = (LOCKS / f"{image}.txt").read_text()
-    assert len(HASHED.findall(text)) == len(pins(image)) > 0
+    assert len(HASHED.findall(text)) == len(locked(image)) > 0
     assert re.findall(r"https?:|index-url|find-links|file:|@", text) == []
 
 
 @pytest.mark.parametrize("image", IMAGES)
 def test_an_image_gets_no_tool_of_development(image):
-    assert set(pins(image)) & development_only() == set()
+    assert set(locked(image)) & development_only() == set()
 
 
 @pytest.mark.parametrize("image", IMAGES)
 def test_a_lock_holds_what_the_image_s_packages_declare_within_their_bounds(image):
-    locked = pins(image)
+    pins = locked(image)
     for wanted in map(Requirement, map(str, needs(image)[1])):
-        assert locked.get(wanted.name) in wanted.specifier if wanted.name in locked else False, (
-            f"{wanted}: run `make lock`"
-        )
+        assert wanted.name in pins, f"{wanted} is not locked: run `make lock`"
+        assert wanted.specifier.contains(pins[wanted.name]), f"{wanted} is not {pins[wanted.name]}: run `make lock`"

@@ -19,6 +19,9 @@ ROOT = Path(__file__).resolve().parents[2]
 IMAGES = ("venue", "checkpoint", "quarantine", "gateway", "rehearsal")
 PATTERNS = ("proto", "libs/*", "services/*", "clients/*", "tools/*", "bench")
 OWN = "lilitong-"
+LAUNCHED = {"service", "dbmate"}
+"""Programs in an image's environment, beside Python."""
+PIN = re.compile(r"^([a-z0-9-]+)==([^\s;]+)", re.MULTILINE)
 REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9._-]+)(?:\[(?P<extras>[^]]+)\])?(?P<bounds>.*)")
 
 
@@ -89,6 +92,11 @@ def needs(image: str, root: Path = ROOT) -> tuple[list[Package], list[Requiremen
         own[member.name] = member
         queue += [*member.requires, *(one for extra in sorted(wanted.extras) for one in member.extras[extra])]
     return list(own.values()), [others[text] for text in sorted(others)]
+
+
+def locked(name: str, root: Path = ROOT) -> dict[str, str]:
+    """Distribution → version of a lock below requirements/."""
+    return dict(PIN.findall((root / "requirements" / f"{name}.txt").read_text()))
 
 
 def share(image: str, target: Path, root: Path = ROOT) -> list[Path]:

@@ -1,0 +1,1 @@
+"""Builds the images and starts them; see `build`."""

@@ -1,0 +1,164 @@
+"""`make images`: builds the five images with whatever engine is here, tells their sizes, starts them as the chart does.
+
+BASE_IMAGE, BUILD_IMAGE   of the Dockerfile; by digest for a release. With buildah, debootstrap and root a base is made here
+                          unless one is named.
+ENGINE                    buildah, podman or docker; the first that works unless given
+PIP_INDEX_URL, PIP_EXTRA_INDEX_URL, PIP_CONFIG_FILE (or /etc/pip.conf), PIP_CERT   where packages come from; never baked in
+VERSION, REVISION         labels;  PREFIX of the images' names, `localhost/lilitong-` unless given
+COMPRESSED=1              also how many bytes a registry keeps;  TRIAL=0 builds only, BUILD=0 starts only
+"""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from devstack.processes import DevstackError
+
+from tools.images.engines import Engine, EngineError, find
+from tools.images.workspace import IMAGES, ROOT
+
+GOAL = 250_000_000
+BASE_FOLDER = ROOT / ".lilitong" / "images"
+NO_ENGINE = (
+    "no engine works here, so no image was built, measured or started; install buildah or podman, or start docker"
+    " (Debian: apt-get install buildah debootstrap)"
+)
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+def base(engine: Engine) -> tuple[str, str]:
+    """Names of the base and of the image to build in, made here where that is possible and none is named."""
+    named, inside = os.environ.get("BASE_IMAGE", ""), os.environ.get("BUILD_IMAGE", "")
+    if named:
+        if "@sha256:" not in named:
+            say(f"note: {named} is no digest; a release names its base by one")
+        return named, inside
+    if engine.name != "buildah" or os.geteuid() != 0 or shutil.which("debootstrap") is None:
+        say("base: the Dockerfile's own, by tag; a release names it by digest (BASE_IMAGE)")
+        return "", inside
+    name = f"{engine.prefix}base"
+    say(f"base: {name}, made here by debootstrap and Debian's Python")
+    done = subprocess.run(
+        [ROOT / "tools/images/base.sh", name, BASE_FOLDER], check=False, capture_output=True, text=True
+    )
+    if done.returncode:
+        raise EngineError(f"the base could not be made: {done.stderr[-1000:]}")
+    return name, inside or f"{name}-build"
+
+
+def secrets() -> dict[str, Path]:
+    """Settings of pip and the authority of its index, to be mounted."""
+    found = {
+        "pip": Path(os.environ.get("PIP_CONFIG_FILE", "/etc/pip.conf")),
+        "ca": Path(os.environ.get("PIP_CERT", os.environ.get("SSL_CERT_FILE", "")) or "-"),
+    }
+    return {name: path for name, path in found.items() if path.is_file()}
+
+
+def revision() -> str:
+    """Of the sources, for the label."""
+    done = subprocess.run(["git", "rev-parse", "HEAD"], check=False, capture_output=True, text=True, cwd=ROOT)
+    return done.stdout.strip() or "unknown"
+
+
+def megabytes(count: int) -> str:
+    return f"{count / 1e6:.0f} MB"
+
+
+def build(engine: Engine) -> None:
+    """Builds all and prints a line for each."""
+    base_image, build_image = base(engine)
+    arguments = {
+        "BASE_IMAGE": base_image,
+        "BUILD_IMAGE": build_image,
+        "VERSION": os.environ.get("VERSION", ""),
+        "REVISION": os.environ.get("REVISION", "") or revision(),
+        "PIP_INDEX_URL": os.environ.get("PIP_INDEX_URL", ""),
+        "PIP_EXTRA_INDEX_URL": os.environ.get("PIP_EXTRA_INDEX_URL", ""),
+    }
+    below = engine.size(base_image) if base_image and engine.name == "buildah" else 0
+    for image in IMAGES:
+        began = time.monotonic()
+        engine.build(image, arguments, secrets())
+        whole = engine.size(engine.tag(image))
+        parts = f", {megabytes(below)} of it the base" if below else ""
+        sent = engine.compressed(engine.tag(image)) if os.environ.get("COMPRESSED") else None
+        packed = f", {megabytes(sent)} compressed" if sent else ""
+        over = f"; {megabytes(whole - GOAL)} over {megabytes(GOAL)}" if whole > GOAL else ""
+        say(f"built    {image:<11} {megabytes(whole)}{parts}{packed}{over}  [{time.monotonic() - began:.0f} s]")
+
+
+def limits() -> dict[str, int]:
+    """Service → bytes, as the chart sets them."""
+    import yaml
+
+    values = yaml.safe_load((ROOT / "deploy/helm/lilitong/values.yaml").read_text())["services"]
+    units = {"Mi": 1 << 20, "Gi": 1 << 30}
+    texts = {service: str(values[service]["resources"]["limits"]["memory"]) for service in IMAGES if service in values}
+    return {service: int(text[:-2]) * units[text[-2:]] for service, text in texts.items()}
+
+
+def start(engine: Engine) -> None:
+    """Starts all of them and prints what was seen."""
+    from tools.images.trial import MIB, Trial
+
+    with tempfile.TemporaryDirectory(prefix="lilitong-images-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        trial = Trial(engine, folder, limits())
+        result = asyncio.run(trial.play())
+        for image in IMAGES:
+            seen, sentence = trial.inspect(image), trial.refused(image)
+            held = f"uid {seen.uid}, root read-only, {len(seen.distributions)} packages"
+            say(f"started  {image:<11} {held}; without settings: {sentence[:90]}…")
+        for service, one in trial.running.items():
+            limit = f"limit {trial.limits[service] // MIB} MiB" if one.group else "no control group: limit not set"
+            peak = f", peak with page cache {one.peak_bytes // MIB} MiB" if one.peak_bytes else ""
+            say(
+                f"ready    {service:<11} after {one.ready_seconds:.1f} s; {one.idle_bytes // MIB} MiB idle,"
+                f" {one.loop_bytes // MIB} MiB after the loop{peak}; {limit}; left with 0 on SIGTERM"
+            )
+        say(f"loop     closed on the images: {result}")
+
+
+def run() -> None:
+    """All of it. Raises EngineError when something failed or nothing could be done."""
+    engine = find(os.environ.get("PREFIX", "localhost/lilitong-"))
+    if engine is None:
+        raise EngineError(NO_ENGINE)
+    say(f"engine: {engine.name}")
+    if os.environ.get("BUILD") == "0":
+        say("not run: nothing was built, the images are those of before (BUILD=0)")
+    else:
+        build(engine)
+    if os.environ.get("TRIAL") == "0":
+        say("not run: the images were built and not started (TRIAL=0)")
+        return
+    if engine.name == "buildah" and os.geteuid() != 0:
+        raise EngineError("the images were built and not started: with buildah alone that takes root")
+    try:
+        start(engine)
+    finally:
+        engine.close()
+
+
+def main() -> int:
+    """Exit code: 0 all was done, 1 not."""
+    try:
+        run()
+    except (EngineError, DevstackError) as error:
+        sys.stderr.write(f"images: {error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

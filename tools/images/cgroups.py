@@ -1,0 +1,41 @@
+"""A control group with a memory limit for one process, of either version; None where they cannot be made."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+BASE = Path("/sys/fs/cgroup")
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A made group. `version`: 1 or 2."""
+
+    folder: Path
+    version: int
+
+    def peak(self) -> int:
+        """The most bytes that it held at once, its share of the page cache included."""
+        name = "memory.peak" if self.version == 2 else "memory.max_usage_in_bytes"
+        return int((self.folder / name).read_text())
+
+    def killed(self) -> int:
+        """How often the kernel killed for want of memory here."""
+        name = "memory.events" if self.version == 2 else "memory.oom_control"
+        lines = dict(line.split() for line in (self.folder / name).read_text().splitlines())
+        return int(lines.get("oom_kill", 0))
+
+    def remove(self) -> None:
+        """Once its process has ended."""
+        self.folder.rmdir()
+
+
+def make(name: str, limit: int) -> Group | None:
+    """A group with `limit` bytes of memory and no swap beyond it."""
+    version = 2 if (BASE / "cgroup.controllers").exists() else 1
+    folder = (BASE if version == 2 else BASE / "memory") / name
+    try:
+        folder.mkdir(exist_ok=True)
+        (folder / ("memory.max" if version == 2 else "memory.limit_in_bytes")).write_text(str(limit))
+    except OSError:
+        return None
+    return Group(folder, version)
