@@ -87,9 +87,11 @@ async def family(district: District, size: int, *, drill_id: str = "") -> list[P
     return phones
 
 
-async def venue(district: District, *, category: str = "restaurant", drill_id: str = "", capacity: int = 60) -> Place:
-    """A new venue with one zone."""
-    venue_id, operator = str(uuid4()), f"operator-{uuid4().hex[:8]}"
+async def venue(
+    district: District, *, category: str = "restaurant", drill_id: str = "", capacity: int = 60, operator: str = ""
+) -> Place:
+    """A new venue with one zone. `operator`: the account that may check visitors in, one of its own unless given."""
+    venue_id, operator = str(uuid4()), operator or f"operator-{uuid4().hex[:8]}"
     registration = {
         "request_id": str(uuid4()),
         "venue_id": venue_id,

@@ -23,8 +23,9 @@ PATIENCE_SECONDS = 20.0  # a release just installed may still be starting a repl
 
 
 async def _play(settings: RehearsalSettings, teller: Teller) -> Result:
+    opened = release.of(settings)
     district = District(
-        release.of(settings),
+        opened,
         patience=PATIENCE_SECONDS,
         credentials=release.credentials_of(settings),
         verify=release.trust_of(settings),
@@ -32,7 +33,13 @@ async def _play(settings: RehearsalSettings, teller: Teller) -> Result:
     try:
         with tempfile.TemporaryDirectory(prefix="rehearsal-") as folder:
             async with asyncio.timeout(settings.seconds):
-                return await rehearse(district, teller, Path(folder), start_policy=settings.start_policy)
+                return await rehearse(
+                    district,
+                    teller,
+                    Path(folder),
+                    start_policy=settings.start_policy,
+                    venue_account=opened.venue_account,
+                )
     finally:
         await district.close()
 

@@ -30,13 +30,16 @@ class Result:
     loop_ms: int
 
 
-async def rehearse(district: District, teller: Teller, folder: Path, *, start_policy: bool) -> Result:
+async def rehearse(
+    district: District, teller: Teller, folder: Path, *, start_policy: bool, venue_account: str = ""
+) -> Result:
     """Plays it once and takes back what can be taken back.
 
     Args:
         district: on the release.
         teller: told what happens.
         folder: for the scanner's state; empty.
+        venue_account: who runs the venue; somebody new unless given.
         start_policy: whether to make a policy when none is in force.
 
     Raises:
@@ -47,7 +50,7 @@ async def rehearse(district: District, teller: Teller, folder: Path, *, start_po
     drill_id = await scene.drill(district)
     teller.say(f"a drill of the district has begun: {drill_id}")
     try:
-        return await _play(district, teller, folder, drill_id)
+        return await _play(district, teller, folder, drill_id, venue_account)
     finally:
         await district.api("command").post(f"/drills/{drill_id}/end")
         teller.say("the drill has ended, and with it everything that it restricted")
@@ -67,8 +70,8 @@ async def _policy(district: District, teller: Teller, *, start: bool) -> None:
     teller.say(f"policy version {policy['version']} is in force")
 
 
-async def _play(district: District, teller: Teller, folder: Path, drill_id: str) -> Result:
-    place = await scene.venue(district, drill_id=drill_id)
+async def _play(district: District, teller: Teller, folder: Path, drill_id: str, venue_account: str) -> Result:
+    place = await scene.venue(district, drill_id=drill_id, operator=venue_account)
     index, *contacts = await scene.people(district, 1 + ACTORS, drill_id=drill_id)
     answers = await scene.visit(district, place, [index, *contacts])
     if any(answer["outcome"] != "admitted" for answer in answers):
@@ -90,9 +93,7 @@ async def _play(district: District, teller: Teller, folder: Path, drill_id: str)
     return result
 
 
-async def _close(
-    district: District, scanner: Scanner, index: Phone, contacts: list[Phone], drill_id: str
-) -> Result:
+async def _close(district: District, scanner: Scanner, index: Phone, contacts: list[Phone], drill_id: str) -> Result:
     case_id, result_id = await district.suspect(index.resident_id)
     await district.approve(case_id, result_id, "approver-1")
     impact = await district.impact(case_id)

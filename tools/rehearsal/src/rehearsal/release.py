@@ -1,6 +1,8 @@
 """An installed release as the demo's people see it: where its doors are, who gives tokens, whom to trust."""
 
+import json
 import ssl
+from base64 import urlsafe_b64decode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +38,14 @@ class GivenTokens:
                 return path.read_text().strip()
         raise SettingsError(f"there is neither {subject}.jwt nor {roles[0]}.jwt in {self._folder}")
 
+    def subject(self, role: str) -> str:
+        """Whose token a role's is; read, not verified, which the services do. Raises SettingsError when it is no token."""
+        try:
+            payload = self.person(role, [role]).split(".")[1]
+            return str(json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["sub"])
+        except (IndexError, KeyError, ValueError):
+            raise SettingsError(f"{role}.jwt in {self._folder} is no token with a subject") from None
+
 
 @dataclass(frozen=True, slots=True)
 class Release:
@@ -44,6 +54,11 @@ class Release:
     gateway_url: str
     minter: Issuer
     targets: dict[str, str]
+
+    @property
+    def venue_account(self) -> str:
+        """The account that is to run the venue; "" where any may, because its token is made here."""
+        return self.minter.subject("venue_operator") if isinstance(self.minter, GivenTokens) else ""
 
     def address(self, service: str) -> str:
         return self.targets[service]
