@@ -119,7 +119,8 @@ async def _rules(db: Db, schema: str) -> dict[str, str]:
         """
         WITH ours AS (SELECT oid, relkind, relowner, relacl FROM pg_class WHERE relnamespace = $1::regnamespace)
         SELECT name, md5(string_agg(rule, E'\n' ORDER BY rule COLLATE "C")) AS hash FROM (
-            SELECT 'constraint ' || conname || ' of ' || conrelid::regclass::text AS name, translate(pg_get_constraintdef(oid), '()', '') AS rule
+            SELECT 'constraint ' || conname || ' of ' || conrelid::regclass::text AS name,
+                translate(pg_get_constraintdef(oid), '()', '') AS rule
             FROM pg_constraint WHERE connamespace = $1::regnamespace AND contype <> 'n'
             UNION ALL
             SELECT 'trigger ' || tgname || ' of ' || tgrelid::regclass::text, tgenabled::text || pg_get_triggerdef(oid)
@@ -134,7 +135,8 @@ async def _rules(db: Db, schema: str) -> dict[str, str]:
             SELECT 'owner of ' || oid::regclass::text, relowner::regrole::text FROM ours WHERE relkind IN ('r', 'p', 'S')
             UNION ALL
             SELECT 'rights of ' || ours.oid::regclass::text, acl::text
-            FROM ours, unnest(coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner))) AS acl
+            FROM ours, unnest(
+                coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner))) AS acl
             WHERE relkind IN ('r', 'p', 'S')
             UNION ALL
             SELECT 'rights of ' || attrelid::regclass::text || '.' || attname, acl::text

@@ -5,14 +5,15 @@ mixing their spans, and falls back on OpenTelemetry's global provider, which the
 starts requests outside our context).
 """
 
+import asyncio
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from re import compile as compile_pattern
-from threading import Lock
+from threading import Lock, Thread
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -38,6 +39,7 @@ __all__ = [
 ]
 
 _NAME = "lilitong"
+_LAST_SPANS_S = 2.0
 _fallback = trace.get_tracer(_NAME)  # resolves to the global provider when there is one
 _tracer: ContextVar[Tracer] = ContextVar("chassis_tracer", default=_fallback)
 _TRACEPARENT = compile_pattern(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
@@ -58,7 +60,25 @@ class Telemetry:
     async def close(self) -> None:
         if self.metrics is not None:
             await self.metrics.close()
-        self.provider.shutdown()
+        await _bounded(self.provider.shutdown)
+
+
+async def _bounded(shutdown: Callable[[], None]) -> None:
+    """Send what is buffered, for a moment: a collector that is away would hold the end up for longer than anybody's grace.
+
+    A daemon's thread, because neither the loop nor the interpreter then waits for it.
+    """
+    loop, done = asyncio.get_running_loop(), asyncio.Event()
+
+    def work() -> None:
+        shutdown()
+        with suppress(RuntimeError):  # the loop ended first
+            loop.call_soon_threadsafe(done.set)
+
+    Thread(target=work, name="telemetry-end", daemon=True).start()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LAST_SPANS_S):
+            await done.wait()
 
 
 def setup(service: str, *, exporter: str = "none", ratio: float = 1.0, metrics_listen: str = "") -> Telemetry:
