@@ -38,6 +38,7 @@ class Release:
     ports: dict = field(default_factory=dict)
     pids: dict = field(default_factory=dict)
     restarts: dict = field(default_factory=dict)
+    scheme: str = "http"
 
     def port(self, name, number):
         """Port of this machine that stands for a component's."""
