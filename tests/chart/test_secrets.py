@@ -85,7 +85,7 @@ def test_keys_are_of_the_kind_that_services_read(of):
     assert len(base64.b64decode(trace, validate=True)) == 32
 
 
-@pytest.mark.parametrize("name", ["issuer", "venue-workload", "checkpoint-workload", "quarantine-workload"])
+@pytest.mark.parametrize("name", ["issuer", "venue-workload", "checkpoint-workload"])
 def test_a_certificate_belongs_to_its_key(of, name):
     pair = decoded(secrets_of(of("quickstart"))[f"lilitong-{name}"])
     certificate = x509.load_pem_x509_certificate(pair["tls.crt"])

@@ -16,9 +16,14 @@ DELIBERATELY_NOT = {
     "clock_file": "moves the clock, and is allowed in devstack alone",
     "workload_token_file": "devstack's own; a release signs with workload_key",
 }
-NOT_OF_THE_GATEWAY = {
-    "workload_key": "it calls with the token of whoever calls it, never in its own name",
-    "workload_trust": "no workload calls it",
+NOT_OF = {
+    "gateway": {
+        "workload_key": "it calls with the token of whoever calls it, never in its own name",
+        "workload_trust": "no workload calls it",
+    },
+    "venue": {"workload_trust": "no workload calls it"},
+    "checkpoint": {"workload_trust": "no workload calls it"},
+    "quarantine": {"workload_key": "it calls nobody"},
 }
 OF_COMMANDS = {"owner_database_url", "owner_database_password", "wait_seconds"}
 """Read by `migrate` and `bus`, which are no settings of the service that serves."""
@@ -39,7 +44,7 @@ def variables(objects, service):
 def test_each_setting_is_given_by_the_chart_or_left_out_for_a_reason(of, service):
     given = set.union(*(variables(of(name), service) for name in ("quickstart", "cnpg", "external")))
     fields = set(settings_of(service).model_fields)
-    left_out = DELIBERATELY_NOT | (NOT_OF_THE_GATEWAY if service == "gateway" else {})
+    left_out = DELIBERATELY_NOT | NOT_OF[service]
     assert fields - given - left_out.keys() == set()
     assert given - fields - OF_COMMANDS == set()
 

@@ -55,7 +55,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     if found:
         return 1
-    command = [sys.executable, "-m", "pytest", "-q", str(ROOT / "tests/chart")]
+    command = [sys.executable, "-m", "pytest", "-q", "-m", "not slow", str(ROOT / "tests/chart")]
     return subprocess.run(command, check=False, cwd=ROOT).returncode
 
 

@@ -46,6 +46,9 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{/* Those with a database and the bus, as JSON. */}}
 {{- define "lilitong.stores" -}}{"list": ["venue", "checkpoint", "quarantine"]}{{- end -}}
 
+{{/* Those that call another service in their own name, as JSON: they sign for it, and quarantine knows their certificates. */}}
+{{- define "lilitong.callers" -}}{"list": ["venue", "checkpoint"]}{{- end -}}
+
 {{/* Image of one of ours. Takes (list $ name). */}}
 {{- define "lilitong.image" -}}
 {{- $root := index . 0 -}}{{- $name := index . 1 -}}

@@ -18,6 +18,7 @@ jetstream {
   # Postgres is the record; a stream that lost its last second is rebuilt from the outboxes.
   sync_interval: "10s"
   max_memory_store: 16MB
+  max_file_store: {{ $q.volume.limit }}
 }
 {{- if eq (include "lilitong.tls" .) "true" }}
 tls {

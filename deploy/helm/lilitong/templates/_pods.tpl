@@ -126,8 +126,11 @@ securityContext:
 {{- end }}
 {{- if $store }}
 - {name: {{ $prefix }}_HEALTH_LISTEN, value: "0.0.0.0:50052"}
+{{- if has $service (include "lilitong.callers" $root | fromJson).list }}
 - {name: {{ $prefix }}_WORKLOAD_KEY, value: /etc/lilitong/workload/tls.key}
+{{- else }}
 - {name: {{ $prefix }}_WORKLOAD_TRUST, value: /etc/lilitong/trust}
+{{- end }}
 {{- $secret := include "lilitong.databaseSecret" . }}
 {{- if eq $root.Values.postgres.mode "external" }}
 {{ include "lilitong.fromSecret" (list (printf "%s_DATABASE_URL" $prefix) $secret "url") }}
@@ -172,8 +175,11 @@ securityContext:
 - {name: tls, mountPath: /etc/lilitong/tls, readOnly: true}
 {{- end }}
 {{- if has $service (include "lilitong.stores" $root | fromJson).list }}
+{{- if has $service (include "lilitong.callers" $root | fromJson).list }}
 - {name: workload, mountPath: /etc/lilitong/workload, readOnly: true}
+{{- else }}
 - {name: trust, mountPath: /etc/lilitong/trust, readOnly: true}
+{{- end }}
 {{- if include "lilitong.postgresCaVolume" $root }}
 - {name: postgres-ca, mountPath: /etc/lilitong/postgres-ca, readOnly: true}
 {{- end }}
@@ -211,17 +217,20 @@ securityContext:
   secret: {secretName: {{ include "lilitong.tlsSecret" . }}, defaultMode: 0440}
 {{- end }}
 {{- if has $service (include "lilitong.stores" $root | fromJson).list }}
+{{- if has $service (include "lilitong.callers" $root | fromJson).list }}
 - name: workload
   secret: {secretName: {{ include "lilitong.workloadSecret" . }}, defaultMode: 0440}
+{{- else }}
 - name: trust
   projected:
     defaultMode: 0440
     sources:
-      {{- range (include "lilitong.stores" $root | fromJson).list }}
+      {{- range (include "lilitong.callers" $root | fromJson).list }}
       - secret:
           name: {{ include "lilitong.workloadSecret" (list $root .) }}
           items: [{key: tls.crt, path: {{ . }}.crt}]
       {{- end }}
+{{- end }}
 {{- include "lilitong.postgresCaVolume" $root }}
 {{- include "lilitong.natsCaVolume" . }}
 {{- end }}

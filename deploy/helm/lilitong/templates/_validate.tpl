@@ -117,7 +117,7 @@ tell is in values.schema.json.
 {{- end -}}
 {{- end -}}
 {{- if eq $v.profile "production" -}}
-{{- range $service := (include "lilitong.stores" . | fromJson).list -}}
+{{- range $service := (include "lilitong.callers" . | fromJson).list -}}
 {{- if not (get $v.workloadIdentity.existingSecrets $service) -}}
 {{- fail (printf "without cert-manager profile production needs workloadIdentity.existingSecrets.%s, a Secret with tls.crt and tls.key." $service) -}}
 {{- end -}}
