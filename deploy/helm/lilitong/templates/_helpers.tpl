@@ -185,7 +185,7 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- $names := list $name $within (printf "%s.svc" $within) (printf "%s.svc.cluster.local" $within) -}}
 {{- if eq (index . 1) "checkpoint" -}}{{- $names = concat $names $root.Values.tls.checkpointNames -}}{{- end -}}
 {{- if eq (index . 1) "gateway" -}}{{- $names = concat $names $root.Values.tls.gatewayNames -}}{{- end -}}
-{{- if eq (index . 1) "nats" -}}{{- $names = append $names (printf "*.%s-nats-peers.%s.svc.cluster.local" (include "lilitong.fullname" $root) $root.Release.Namespace) -}}{{- end -}}
+{{- if eq (index . 1) "nats" -}}{{- $names = append $names (printf "*.%s-nats-peers" (include "lilitong.fullname" $root)) -}}{{- end -}}
 {{- dict "list" $names | toJson -}}
 {{- end -}}
 

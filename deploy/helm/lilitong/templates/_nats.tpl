@@ -42,7 +42,7 @@ cluster {
   {{- end }}
   routes: [
     {{- range $i := until (int $q.replicas) }}
-    "nats://{{ $name }}-nats-{{ $i }}.{{ $name }}-nats-peers.{{ $.Release.Namespace }}.svc.cluster.local:6222"
+    "nats://{{ $name }}-nats-{{ $i }}.{{ $name }}-nats-peers:6222"
     {{- end }}
   ]
 }

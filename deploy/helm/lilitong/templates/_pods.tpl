@@ -264,6 +264,7 @@ alone: were it to ask for readiness, an outage of Postgres would have every pod 
 startupProbe:
   httpGet: {path: /healthz, port: http, scheme: {{ $scheme }}}
   periodSeconds: 2
+  timeoutSeconds: 3
   failureThreshold: 60
 livenessProbe:
   httpGet: {path: /healthz, port: http, scheme: {{ $scheme }}}
@@ -279,6 +280,7 @@ readinessProbe:
 startupProbe: # Postgres may be later than we are; afterwards the liveness probe is the stricter one
   grpc: {port: 50052, service: liveness}
   periodSeconds: 2
+  timeoutSeconds: 3
   failureThreshold: 90
 livenessProbe:
   grpc: {port: 50052, service: liveness}
