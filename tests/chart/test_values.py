@@ -1,5 +1,7 @@
 """Values that contradict each other are refused with one sentence; what is told of values is current."""
 
+import json
+import re
 import shutil
 
 import pytest
@@ -85,6 +87,32 @@ def test_the_table_of_values_is_current():
 def test_the_table_tells_what_stands_above_a_value():
     told = list(table.rows("# not told\na: 1\n# -- Told\n# in two lines.\nb:\n  # -- Inner.\n  c: [x]\n"))
     assert told == [("b", '{"c": ["x"]}', "Told in two lines."), ("b.c", '["x"]', "Inner.")]
+
+
+def told_settings():
+    """(page, value) of each `--set` that a page tells its reader to use."""
+    pages = [*(rendering.ROOT / "docs").rglob("*.md"), *rendering.CHART.glob("*.md"), rendering.ROOT / "README.md"]
+    for page in pages:
+        for match in re.finditer(r"--set(?:-string|-file)?[ =]([A-Za-z_][\w.]*)(?:=|\b)", page.read_text()):
+            yield str(page.relative_to(rendering.ROOT)), match[1]
+
+
+def known(schema, path):
+    """Whether a value of that path may be set."""
+    for part in path.split("."):
+        if "$ref" in schema or schema.get("additionalProperties", True) not in (False,):
+            return True
+        if part not in schema.get("properties", {}):
+            return False
+        schema = schema["properties"][part]
+    return True
+
+
+def test_pages_tell_only_of_values_that_there_are():
+    schema = json.loads((rendering.CHART / "values.schema.json").read_text())
+    told = list(told_settings())
+    assert told
+    assert [(page, path) for page, path in told if not known(schema, path)] == []
 
 
 def test_notes_tell_how_to_go_on(tmp_path):

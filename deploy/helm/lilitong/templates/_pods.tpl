@@ -20,10 +20,12 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end -}}
 
-{{/* What every pod of ours begins with. Takes (list $ component). */}}
+{{/* What every pod of ours begins with; a hook's runs before accounts are there, and has the default one. Takes (list $ component). */}}
 {{- define "lilitong.podHead" -}}
 {{- $root := index . 0 -}}
+{{- if not (and (eq $root.Values.migrations.mode "hook") (has (index . 1) (list "prepare" "migrate"))) -}}
 serviceAccountName: {{ include "lilitong.fullname" $root }}-{{ index . 1 }}
+{{ end -}}
 automountServiceAccountToken: false
 enableServiceLinks: false
 {{- with $root.Values.images.pullSecrets }}

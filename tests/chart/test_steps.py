@@ -1,0 +1,94 @@
+"""The bootstrap steps: when they run, and that none waits for what comes after it."""
+
+import pytest
+
+from tools.chart import rendering
+from tools.chart.rules import component
+
+pytestmark = pytest.mark.feature("X11")
+
+
+def jobs(objects):
+    return {item["metadata"]["name"].rsplit("-", 1)[0]: item for item in objects if item["kind"] == "Job"}
+
+
+def hook(item):
+    return item["metadata"].get("annotations", {}).get("helm.sh/hook", "")
+
+
+def test_nothing_is_a_hook_but_the_test_where_the_database_comes_with_the_release(of, profile):
+    if profile == "external":
+        pytest.skip("its migrations are hooks")
+    assert {rendering.named(item) for item in of(profile) if hook(item)} <= {"Pod/lilitong-rehearsal"}
+
+
+def test_as_hooks_roles_are_made_before_they_migrate_and_need_nothing_of_the_release(of):
+    hooks = {name: item for name, item in jobs(of("external")).items() if hook(item)}
+    weights = {name: int(item["metadata"]["annotations"]["helm.sh/hook-weight"]) for name, item in hooks.items()}
+    migrations = {f"lilitong-migrate-{service}": 1 for service in ("venue", "checkpoint", "quarantine")}
+    assert weights == {"lilitong-prepare": 0, **migrations}
+    made = {
+        item["metadata"]["name"] for item in of("external") if item["kind"] in {"Secret", "ConfigMap", "ServiceAccount"}
+    }
+    for item in hooks.values():
+        assert "serviceAccountName" not in rendering.pod_spec(item)
+        assert not [name for name in made if f"'{name}'" in str(rendering.pod_spec(item))]
+
+
+def test_migrations_are_init_containers_or_hooks_and_never_both(of, profile):
+    first = [
+        one
+        for item in of(profile)
+        if item["kind"] == "Deployment"
+        for one in rendering.pod_spec(item).get("initContainers", [])
+    ]
+    hooks = [item for item in of(profile) if component(item) == "migrate"]
+    assert (len(first), len(hooks)) == ((0, 3) if profile == "external" else (3, 0))
+
+
+def test_a_job_has_another_name_when_it_runs_something_else_and_the_same_when_not(of):
+    again, other = rendering.render(), rendering.render(settings=["images.tag=9.9.9"])
+    names = [
+        {item["metadata"]["name"] for item in objects if item["kind"] == "Job"}
+        for objects in (of("quickstart"), again, other)
+    ]
+    assert names[0] == names[1]
+    assert not names[0] & names[2]
+
+
+def test_each_service_has_its_bus_step_as_the_administrator_and_serves_as_itself(of, profile):
+    steps = [item for item in of(profile) if component(item) == "bus" and item["kind"] == "Job"]
+    assert len(steps) == 3
+    for item in steps:
+        users = {
+            entry["valueFrom"]["secretKeyRef"]["name"]
+            for entry in rendering.containers(item)[0]["env"]
+            if entry["name"].endswith("_NATS_USER")
+        }
+        assert all(name.endswith("nats-admin") for name in users)
+    serving = str([rendering.pod_spec(item) for item in of(profile) if item["kind"] == "Deployment"])
+    assert "nats-admin" not in serving
+
+
+@pytest.mark.parametrize(("replicas", "wanted"), [(1, "1"), (3, "3")])
+def test_streams_have_as_many_copies_as_there_are_servers(replicas, wanted):
+    step = jobs(rendering.render(settings=[f"nats.quickstart.replicas={replicas}"]))["lilitong-bus-venue"]
+    assert {"name": "VENUE_NATS_REPLICAS", "value": wanted} in rendering.containers(step)[0]["env"]
+
+
+def test_a_volume_of_one_node_is_replaced_and_a_shared_one_rolls(of):
+    def strategies(objects):
+        return {component(item): item["spec"]["strategy"]["type"] for item in objects if item["kind"] == "Deployment"}
+
+    assert strategies(of("quickstart")) == {"venue": "Recreate", "quarantine": "Recreate", "checkpoint": "RollingUpdate", "gateway": "RollingUpdate"}  # fmt: skip
+    assert set(strategies(of("autoscaling")).values()) == {"RollingUpdate"}
+
+
+def test_autoscaled_services_have_no_fixed_replicas(of):
+    assert all("replicas" not in item["spec"] for item in of("autoscaling") if item["kind"] == "Deployment")
+    scaled = {
+        item["spec"]["scaleTargetRef"]["name"]
+        for item in of("autoscaling")
+        if item["kind"] == "HorizontalPodAutoscaler"
+    }
+    assert scaled == {f"lilitong-{name}" for name in ("venue", "checkpoint", "quarantine", "gateway")}
