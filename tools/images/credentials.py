@@ -1,29 +1,32 @@
-"""What a trial's services and actors identify themselves with: one issuer, its key set, workload tokens, empty vaults."""
+"""What a trial's services and actors identify themselves with, laid out as the chart mounts it; vaults are empty."""
 
-import json
 import os
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from devstack.tokens import Signer
-from joserfc.jwk import ECKey
+from devstack.certificates import Authority
 
 ISSUER: Final = "urn:lilitong:trial"
-DAY = 24 * 3600
 
 
 def write_credentials(folder: Path, services: Iterable[str], user: int) -> None:
-    """Writes issuer.pem (private), issuer.json (a key set), SERVICE.jwt and vault-SERVICE/; all of it belongs to `user`."""
+    """Writes what follows, all of it `user`'s.
+
+    issuer.crt, issuer.key   of whoever signs people's tokens
+    tls.pem, NAME.crt, NAME.key   authority and pair for mutual TLS, of each service and of `rehearsal`
+    workload/SERVICE.key, trust/SERVICE.crt   with which services sign for themselves, and by which peers know them
+    vault-SERVICE/   empty
+    """
     folder.mkdir(parents=True, mode=0o755)
-    key = ECKey.generate_key("P-256")
-    kid = key.thumbprint()
-    (folder / "issuer.pem").write_bytes(key.as_pem(private=True))
-    public = key.as_dict(private=False) | {"kid": kid, "alg": "ES256", "use": "sig"}
-    (folder / "issuer.json").write_text(json.dumps({"keys": [public]}))
-    signer = Signer(key, kid=kid, issuer=ISSUER)
+    authority = Authority(folder, "tls")
+    for name in ("issuer", "rehearsal", *services):
+        authority.issue(name)
+    own = Authority(folder / "workload", "authority")
+    (folder / "trust").mkdir()
     for service in services:
-        (folder / f"{service}.jwt").write_text(signer.sign(f"workload:{service}", DAY, None, workload=True))
+        shutil.move(own.issue(service).certificate, folder / "trust")
         (folder / f"vault-{service}").mkdir(mode=0o700)
-    for path in (folder, *folder.iterdir()):
+    for path in (folder, *folder.rglob("*")):
         os.chown(path, user, user)

@@ -1,4 +1,4 @@
-"""Starts the built images as the chart does, read-only, without rights, under its memory limits, and plays the loop on them.
+"""Starts the built images as the chart does: read-only, without rights, under its memory limits, with mutual TLS; plays the loop.
 
 Postgres and NATS are devstack's, on the loopback; everything else comes from the images: prepare, migrate, bus, the four
 services, the rehearsal.
@@ -9,6 +9,7 @@ import json
 import os
 import secrets
 import signal
+import ssl
 import subprocess
 import time
 from base64 import b64encode
@@ -18,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from devstack import broker, nats, postgres, processes
-from devstack.readiness import wait_ready
+from devstack.readiness import grpc_ready, http_ready
 
 from tools.images import cgroups, probe
 from tools.images.credentials import ISSUER, write_credentials
@@ -31,6 +32,7 @@ MIB = 1 << 20
 SMALL = 256 * MIB  # what a command that runs once may take
 GRACE_SECONDS = 30.0
 SETTLE_SECONDS = 3.0
+START_SECONDS = 60.0
 COMMAND_SECONDS = 60
 
 
@@ -110,13 +112,17 @@ class Trial:
         return f"postgresql://{role}@{place}/lilitong"
 
     async def _serve(self, service: str, database: postgres.Server, bus: nats.Server) -> None:
-        listen, metrics = processes.free_port(), processes.free_port()
+        listen, metrics, health = (processes.free_port() for _ in range(3))
         settings = {
             "LISTEN": f"127.0.0.1:{listen}",
             "METRICS_LISTEN": f"127.0.0.1:{metrics}",
-            "JWKS": f"{STATE}/issuer.json",
+            "HEALTH_LISTEN": f"127.0.0.1:{health}",
+            "JWKS": f"{STATE}/issuer.crt",
             "ISSUER": ISSUER,
-            "WORKLOAD_TOKEN_FILE": f"{STATE}/{service}.jwt",
+            "WORKLOAD_KEY" if service != "quarantine" else "WORKLOAD_TRUST": (
+                f"{STATE}/workload/{service}.key" if service != "quarantine" else f"{STATE}/trust"
+            ),
+            **_tls(service),
         }
         if service in STORES:
             settings |= {
@@ -144,8 +150,25 @@ class Trial:
         began = time.monotonic()
         started = Started(processes.spawn(command, log=log, env=environment), listen, log, group)
         self.running[service] = started
-        await wait_ready(service, listen, started.pid, log, 60.0)
+        await self._ready(service, health)
         started.ready_seconds = time.monotonic() - began
+
+    async def _ready(self, service: str, health: int) -> None:
+        """What a probe asks: health in plain text, or /readyz over TLS. Raises EngineError with the end of the log."""
+        started = self.running[service]
+        trusted = ssl.create_default_context(cafile=str(self.folder / "state/tls.pem"))
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            if service == "gateway":
+                ready = await http_ready(started.listen, "https", verify=trusted)
+            else:
+                ready = await grpc_ready(health)
+            if ready:
+                return
+            if processes.started_at(started.pid) is None or time.monotonic() > deadline:
+                said = processes.tail(started.log)
+                raise EngineError(f"{service} does not become ready; the end of its log:\n{said}")
+            await asyncio.sleep(0.05)
 
     def once(
         self, image: str, arguments: Sequence[str], env: dict[str, str], *, program: str = "", code: int = 0
@@ -170,12 +193,13 @@ class Trial:
             "rehearsal",
             [],
             {
-                "REHEARSAL_GATEWAY_URL": f"http://127.0.0.1:{self.running['gateway'].listen}",
+                "REHEARSAL_GATEWAY_URL": f"https://127.0.0.1:{self.running['gateway'].listen}",
                 "REHEARSAL_CHECKPOINT_TARGET": f"127.0.0.1:{self.running['checkpoint'].listen}",
                 "REHEARSAL_QUARANTINE_TARGET": f"127.0.0.1:{self.running['quarantine'].listen}",
-                "REHEARSAL_ISSUER_KEY": f"{STATE}/issuer.pem",
+                "REHEARSAL_ISSUER_KEY": f"{STATE}/issuer.key",
                 "REHEARSAL_ISSUER": ISSUER,
                 "REHEARSAL_START_POLICY": "true",
+                **_prefixed("rehearsal", _tls("rehearsal")),
             },
         )
         result: dict[str, object] = json.loads(said.splitlines()[-1])
@@ -206,6 +230,12 @@ class Trial:
         if "\n" in said or not said.startswith("Cannot start: "):
             raise EngineError(f"{image} without settings says no single sentence: {said}")
         return said
+
+
+def _tls(name: str) -> dict[str, str]:
+    """Settings of mutual TLS."""
+    files = {"TLS_AUTHORITY": "tls.pem", "TLS_CERTIFICATE": f"{name}.crt", "TLS_KEY": f"{name}.key"}
+    return {setting: f"{STATE}/{file}" for setting, file in files.items()}
 
 
 def _prefixed(service: str, settings: Mapping[str, str]) -> dict[str, str]:

@@ -17,6 +17,7 @@ from passes.days import local_day
 from devstack.api import AGAIN, Api, Json
 from devstack.phone import Phone
 from devstack.system import System
+from devstack.tokens import DISTRICT
 
 Progress = Callable[[str, int, int], None]
 TOKEN_SECONDS = 60 * 24 * 3600
@@ -51,8 +52,10 @@ class District:
         patience: float = 0.0,
         credentials: grpc.ChannelCredentials | None = None,
         verify: ssl.SSLContext | bool = True,
+        area: str = DISTRICT,
     ) -> None:
-        """`credentials` of gRPC channels, none: in plain text; `verify`: whom the REST clients trust."""
+        """`credentials` of gRPC channels, none: in plain text; `verify`: whom the REST clients trust; `area`: the county."""
+        self.area = area
         self.stack = stack
         self.credentials = credentials
         self._verify = verify
@@ -75,7 +78,9 @@ class District:
         key = (role, subject, purpose)
         if key not in self._apis:
             start = (datetime.now(UTC) - timedelta(days=5)).timestamp()
-            token = self.stack.minter.person(subject or f"{role}-1", [role], seconds=TOKEN_SECONDS, now=start)
+            token = self.stack.minter.person(
+                subject or f"{role}-1", [role], [self.area], seconds=TOKEN_SECONDS, now=start
+            )
             self._apis[key] = Api(
                 self.stack.gateway_url, token, purpose=purpose, patience=self._patience, verify=self._verify
             )
@@ -218,7 +223,7 @@ class District:
         token = ""
         while True:
             page = await self.api("tracer").get(
-                "/interview-tasks", area="141102", case_id=case_id, page_size=200, page_token=token
+                "/interview-tasks", area=self.area, case_id=case_id, page_size=200, page_token=token
             )
             found += page["tasks"]
             if not (token := page.get("next_page_token", "")):

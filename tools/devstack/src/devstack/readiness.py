@@ -1,6 +1,7 @@
 """Waiting for a service to say that it is ready: gRPC health, or `/readyz` of the gateway."""
 
 import asyncio
+import ssl
 import time
 from pathlib import Path
 
@@ -25,11 +26,11 @@ async def grpc_ready(port: int) -> bool:
         return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
 
-async def http_ready(port: int) -> bool:
+async def http_ready(port: int, scheme: str = "http", *, verify: ssl.SSLContext | bool = True) -> bool:
     """Whether the gateway says that it and everything behind it are ready (it takes traffic before, and says what is missing)."""
-    async with httpx.AsyncClient(timeout=1.0, trust_env=False) as client:
+    async with httpx.AsyncClient(timeout=1.0, trust_env=False, verify=verify) as client:
         try:
-            answer = await client.get(f"http://127.0.0.1:{port}/readyz")
+            answer = await client.get(f"{scheme}://127.0.0.1:{port}/readyz")
             return answer.status_code == httpx.codes.OK and answer.json()["status"] == "ready"
         except httpx.HTTPError:
             return False

@@ -53,6 +53,12 @@ def resident(*, phone: bool = True) -> Json:
     }
 
 
+def place_in(district: District, number: int) -> str:
+    """Area code of a synthetic community of the district."""
+    township = FENGSHAN if district.area == DISTRICT else f"{district.area}001"
+    return community(township, number)
+
+
 def household(size: int = 1, *, area: str = community(FENGSHAN, 0), drill_id: str = "") -> Json:
     """A registration of a household of `size` people."""
     return {
@@ -66,11 +72,9 @@ def household(size: int = 1, *, area: str = community(FENGSHAN, 0), drill_id: st
     }
 
 
-async def people(
-    district: District, count: int, *, drill_id: str = "", area: str = community(FENGSHAN, 0)
-) -> list[Phone]:
-    """People who live alone, each with a phone that holds passes of today and tomorrow."""
-    homes = [household(area=area, drill_id=drill_id) for _ in range(count)]
+async def people(district: District, count: int, *, drill_id: str = "", area: str = "") -> list[Phone]:
+    """People who live alone, each with a phone that holds passes of today and tomorrow. `area`: of their homes."""
+    homes = [household(area=area or place_in(district, 0), drill_id=drill_id) for _ in range(count)]
     await district.register_households(homes)
     phones = [Phone(home["residents"][0]["resident_id"]) for home in homes]
     await district.issue_phones(phones, days_around(district.now(), before=0))
@@ -97,7 +101,7 @@ async def venue(
         "venue_id": venue_id,
         "name": "和顺饭店(演示)",
         "category": category,
-        "area": community(FENGSHAN, 1),
+        "area": place_in(district, 1),
         "address": "演示街1号",
         "zones": [{"name": "大厅", "capacity": capacity}],
         "operators": [operator],
@@ -112,7 +116,7 @@ async def gate(district: District, *, level: str = "compound") -> Gate:
     """A new post and a device enrolled for it."""
     post_id, device_id = str(uuid4()), str(uuid4())
     lead = district.api("checkpoint_lead")
-    await lead.post("/posts", {"post_id": post_id, "name": "演示卡口", "level": level, "area": community(FENGSHAN, 1)})
+    await lead.post("/posts", {"post_id": post_id, "name": "演示卡口", "level": level, "area": place_in(district, 1)})
     key = ec.generate_private_key(ec.SECP256R1())
     public = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     await lead.post(
@@ -146,7 +150,7 @@ def new_id() -> str:
 async def drill(district: District) -> str:
     """Starts a drill of the whole district; its id."""
     drill_id = f"drill-{uuid4().hex[:8]}"
-    await district.api("command").post("/drills", {"drill_id": drill_id, "title": "演示演练", "area": DISTRICT})
+    await district.api("command").post("/drills", {"drill_id": drill_id, "title": "演示演练", "area": district.area})
     return drill_id
 
 

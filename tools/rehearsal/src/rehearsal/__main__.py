@@ -29,6 +29,7 @@ async def _play(settings: RehearsalSettings, teller: Teller) -> Result:
         patience=PATIENCE_SECONDS,
         credentials=release.credentials_of(settings),
         verify=release.trust_of(settings),
+        area=settings.area,
     )
     try:
         with tempfile.TemporaryDirectory(prefix="rehearsal-") as folder:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Self
 
+from devstack.tokens import DISTRICT
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -29,6 +30,7 @@ class RehearsalSettings(BaseSettings):
     tls_authority: Path | None = None
     tls_certificate: Path | None = None
     tls_key: Path | None = None
+    area: Annotated[str, Field(pattern=r"^\d{6}$")] = DISTRICT
     start_policy: bool = False
     seconds: Annotated[float, Field(gt=0, le=3600)] = 120.0
 
