@@ -18,6 +18,18 @@ def test_every_rendering_holds(rule, objects):
     assert rule(objects) == []
 
 
+@pytest.mark.parametrize("name", ["lilitong", "d", "district-" * 5 + "abcdefgh"])  # 53 characters are helm's most
+def test_whatever_the_release_is_called_its_objects_fit(name):
+    objects = rendering.render(
+        rendering.CHART,
+        rendering.CHART / "ci/external-values.yaml",
+        values="nats: {mode: quickstart}\ntls: {existingSecrets: {nats: n}}",
+        release=name,
+    )
+    assert check(objects) == []
+    assert problems(objects, rendering.VERSIONS[0]) == []
+
+
 @pytest.mark.parametrize("version", rendering.VERSIONS)
 def test_every_object_is_valid_for_every_version(of, profile, version):
     assert problems(of(profile, version), version) == []

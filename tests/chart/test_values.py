@@ -100,7 +100,7 @@ def told_settings():
 def known(schema, path):
     """Whether a value of that path may be set."""
     for part in path.split("."):
-        if "$ref" in schema or schema.get("additionalProperties", True) not in (False,):
+        if "$ref" in schema or schema.get("additionalProperties", True) is not False:
             return True
         if part not in schema.get("properties", {}):
             return False

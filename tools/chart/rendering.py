@@ -35,12 +35,17 @@ def values_files(chart: Path = CHART) -> list[Path]:
 
 
 def render(
-    chart: Path = CHART, *files: Path, version: str = VERSIONS[-1], settings: Iterable[str] = (), values: str = ""
+    chart: Path = CHART,
+    *files: Path,
+    version: str = VERSIONS[-1],
+    settings: Iterable[str] = (),
+    values: str = "",
+    release: str = RELEASE,
 ) -> list[Object]:
     """Objects of the chart. `settings`: as for `--set`; `values`: a document, which comes last. Raises HelmError."""
     chosen = [argument for file in files for argument in ("--values", str(file))]
     chosen += [argument for setting in settings for argument in ("--set", setting)]
-    command = ["template", RELEASE, str(chart), "--namespace", NAMESPACE, "--kube-version", f"{version}.0", *chosen]
+    command = ["template", release, str(chart), "--namespace", NAMESPACE, "--kube-version", f"{version}.0", *chosen]
     if values:
         path = [str(Path(sys.executable).with_name("helm")), *command, "--values", "-"]
         done = subprocess.run(path, check=False, capture_output=True, text=True, input=values)

@@ -182,5 +182,25 @@ def no_secret_told(objects: Sequence[Object]) -> list[str]:
     return found
 
 
+LONGEST = 63
+"""Characters of a name that becomes a label of pods or a name in DNS."""
+
+
+def well_named(objects: Sequence[Object]) -> list[str]:
+    """Names fit where Kubernetes puts them, and no variable of a container is given twice."""
+    found = []
+    for item in objects:
+        name = item["metadata"]["name"]
+        # A StatefulSet's revision, its pods' and claims' names are longer than its own.
+        room = LONGEST - 11 if item["kind"] == "StatefulSet" else LONGEST
+        if item["kind"] in {"Job", "Service", "Deployment", "StatefulSet", "Pod"} and len(name) > room:
+            found.append(f"{named(item)} has a name longer than {room} characters")
+        for one in containers(item):
+            names = [entry["name"] for entry in one.get("env", [])]
+            twice = sorted({name for name in names if names.count(name) > 1})
+            found += [f"{named(item)}, container {one['name']}, is given {name} twice" for name in twice]
+    return found
+
+
 Rule = Callable[[Sequence[Object]], list[str]]
-RULES: tuple[Rule, ...] = (restricted, bounded, mounted, probed, ends_politely, spread, no_secret_told)
+RULES: tuple[Rule, ...] = (restricted, bounded, mounted, probed, ends_politely, spread, no_secret_told, well_named)

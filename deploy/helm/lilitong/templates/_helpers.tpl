@@ -5,19 +5,19 @@ What all templates share: names, labels, where things are. A helper's first line
 
 {{/* The chart's name in labels. */}}
 {{- define "lilitong.name" -}}
-{{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 34 | trimSuffix "-" -}}
 {{- end -}}
 
 {{/* Prefix of every object's name; short enough for "-checkpoint-…" behind it. */}}
 {{- define "lilitong.fullname" -}}
 {{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- .Values.fullnameOverride | trunc 34 | trimSuffix "-" -}}
 {{- else -}}
 {{- $name := default .Chart.Name .Values.nameOverride -}}
 {{- if contains $name .Release.Name -}}
-{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- .Release.Name | trunc 34 | trimSuffix "-" -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name $name | trunc 40 | trimSuffix "-" -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 34 | trimSuffix "-" -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
