@@ -23,7 +23,7 @@ def test_whatever_the_release_is_called_its_objects_fit(name):
     objects = rendering.render(
         rendering.CHART,
         rendering.CHART / "ci/external-values.yaml",
-        values="nats: {mode: quickstart}\ntls: {existingSecrets: {nats: n}}",
+        values="nats: {mode: quickstart}\ntls: {existingSecrets: {nats: nats-tls}}",
         release=name,
     )
     assert check(objects) == []
