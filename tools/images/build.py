@@ -4,7 +4,7 @@ BASE_IMAGE, BUILD_IMAGE   of the Dockerfile; by digest for a release. With build
                           unless one is named.
 ENGINE                    buildah, podman or docker; the first that works unless given
 PIP_INDEX_URL, PIP_EXTRA_INDEX_URL, PIP_CONFIG_FILE (or /etc/pip.conf), PIP_CERT   where packages come from; never baked in
-VERSION, REVISION         labels;  PREFIX of the images' names, `localhost/lilitong-` unless given
+VERSION, REVISION         labels;  PREFIX of the images' names, the chart's own, `lilitong/`, unless given
 COMPRESSED=1              also how many bytes a registry keeps;  TRIAL=0 builds only, BUILD=0 starts only
 """
 
@@ -131,7 +131,7 @@ def start(engine: Engine) -> None:
 
 def run() -> None:
     """All of it. Raises EngineError when something failed or nothing could be done."""
-    engine = find(os.environ.get("PREFIX", "localhost/lilitong-"))
+    engine = find(os.environ.get("PREFIX", ""))
     if engine is None:
         raise EngineError(NO_ENGINE)
     say(f"engine: {engine.name}")

@@ -14,6 +14,8 @@ from tools.images.workspace import ROOT
 DOCKERFILE = "deploy/images/Dockerfile"
 CONFINED = Path(__file__).with_name("confined.sh")
 PROBES = {"buildah": ["info"], "podman": ["info"], "docker": ["info"]}
+VERSION = "0.1.0"
+"""Tag of the images unless VERSION says another; the chart's appVersion."""
 STATE = "/tmp/state"  # noqa: S108 - inside the container, whose /tmp is its own
 
 
@@ -61,7 +63,8 @@ class Engine:
     _mounted: dict[str, str] = field(default_factory=dict)
 
     def tag(self, image: str) -> str:
-        return f"{self.prefix}{image}"
+        """The image's name, with the version that the chart asks for."""
+        return f"{self.prefix}{image}:{os.environ.get('VERSION') or VERSION}"
 
     def build(self, image: str, arguments: Mapping[str, str], secrets: Mapping[str, Path]) -> None:
         """Builds an image. `secrets` (pip, ca) are mounted while packages are fetched and stay in no layer."""
@@ -137,12 +140,20 @@ class Engine:
 
 
 def find(prefix: str) -> Engine | None:
-    """ENGINE's, else the first that works. Raises EngineError when ENGINE names one that does not."""
+    """ENGINE's, else the first that works. Raises EngineError when ENGINE names one that does not.
+
+    `prefix` "" is the chart's own, `lilitong/`; engines other than docker keep what is no registry's below `localhost/`.
+    """
     if wanted := os.environ.get("ENGINE", ""):
         if wanted not in PROBES or not works(wanted):
             raise EngineError(f"ENGINE={wanted} does not work here; one of {', '.join(PROBES)} is needed")
-        return Engine(wanted, prefix)
-    return next((Engine(name, prefix) for name in PROBES if works(name)), None)
+        return Engine(wanted, prefix or own_prefix(wanted))
+    return next((Engine(name, prefix or own_prefix(name)) for name in PROBES if works(name)), None)
+
+
+def own_prefix(engine: str) -> str:
+    """What names of images begin with when nobody says."""
+    return "lilitong/" if engine == "docker" else "localhost/lilitong/"
 
 
 def _bytes(text: str) -> int:
