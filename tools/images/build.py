@@ -20,6 +20,7 @@ from pathlib import Path
 from devstack.processes import DevstackError
 
 from tools.images.engines import Engine, EngineError, find
+from tools.images.trial import MIB, Started, Trial
 from tools.images.workspace import IMAGES, ROOT
 
 GOAL = 250_000_000
@@ -108,8 +109,6 @@ def limits() -> dict[str, int]:
 
 def start(engine: Engine) -> None:
     """Starts all of them and prints what was seen."""
-    from tools.images.trial import MIB, Trial
-
     with tempfile.TemporaryDirectory(prefix="lilitong-images-") as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -120,13 +119,18 @@ def start(engine: Engine) -> None:
             held = f"uid {seen.uid}, root read-only, {len(seen.distributions)} packages"
             say(f"started  {image:<11} {held}; without settings: {sentence[:90]}…")
         for service, one in trial.running.items():
-            limit = f"limit {trial.limits[service] // MIB} MiB" if one.group else "no control group: limit not set"
-            peak = f", peak with page cache {one.peak_bytes // MIB} MiB" if one.peak_bytes else ""
-            say(
-                f"ready    {service:<11} after {one.ready_seconds:.1f} s; {one.idle_bytes // MIB} MiB idle,"
-                f" {one.loop_bytes // MIB} MiB after the loop{peak}; {limit}; left with 0 on SIGTERM"
-            )
+            held = _memory(one, trial.limits[service])
+            say(f"ready    {service:<11} after {one.ready_seconds:.1f} s; {held}; left with 0 on SIGTERM")
         say(f"loop     closed on the images: {result}")
+
+
+def _memory(one: Started, limit: int) -> str:
+    """What is known of a service's memory, and of the limit that it ran under."""
+    if not one.idle_bytes:
+        return f"limit {limit // MIB} MiB by the engine; memory is measured with buildah only"
+    held = f"limit {limit // MIB} MiB" if one.group else "NO LIMIT: no control group can be made here"
+    peak = f", at most {one.peak_bytes // MIB} MiB of its own" if one.peak_bytes else ""
+    return f"{one.idle_bytes // MIB} MiB idle, {one.loop_bytes // MIB} MiB after the loop{peak}; {held}"
 
 
 def run() -> None:

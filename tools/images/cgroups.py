@@ -14,7 +14,7 @@ class Group:
     version: int
 
     def peak(self) -> int:
-        """The most bytes that it held at once, its share of the page cache included."""
+        """The most bytes that were charged to it at once; pages of files belong to whoever read them first."""
         name = "memory.peak" if self.version == 2 else "memory.max_usage_in_bytes"
         return int((self.folder / name).read_text())
 

@@ -13,7 +13,7 @@ from tools.images.workspace import ROOT
 
 DOCKERFILE = "deploy/images/Dockerfile"
 CONFINED = Path(__file__).with_name("confined.sh")
-PROBES = {"buildah": ["info"], "podman": ["info"], "docker": ["info"]}
+ENGINES = ("buildah", "podman", "docker")
 VERSION = "0.1.0"
 """Tag of the images unless VERSION says another; the chart's appVersion."""
 STATE = "/tmp/state"  # noqa: S108 - inside the container, whose /tmp is its own
@@ -35,7 +35,7 @@ def works(name: str) -> bool:
     """Whether the engine is here and answers (docker may be a client without a daemon)."""
     if shutil.which(name) is None:
         return False
-    return subprocess.run([name, *PROBES[name]], check=False, capture_output=True, timeout=60).returncode == 0
+    return subprocess.run([name, "info"], check=False, capture_output=True, timeout=60).returncode == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,15 +140,17 @@ class Engine:
 
 
 def find(prefix: str) -> Engine | None:
-    """ENGINE's, else the first that works. Raises EngineError when ENGINE names one that does not.
+    """ENGINE's, else the first that works: as root buildah, which starts images too; else one that has rights of its own.
 
     `prefix` "" is the chart's own, `lilitong/`; engines other than docker keep what is no registry's below `localhost/`.
+    Raises EngineError when ENGINE names one that does not work.
     """
     if wanted := os.environ.get("ENGINE", ""):
-        if wanted not in PROBES or not works(wanted):
-            raise EngineError(f"ENGINE={wanted} does not work here; one of {', '.join(PROBES)} is needed")
+        if wanted not in ENGINES or not works(wanted):
+            raise EngineError(f"ENGINE={wanted} does not work here; one of {', '.join(ENGINES)} is needed")
         return Engine(wanted, prefix or own_prefix(wanted))
-    return next((Engine(name, prefix or own_prefix(name)) for name in PROBES if works(name)), None)
+    order = ENGINES if os.geteuid() == 0 else (*ENGINES[1:], ENGINES[0])
+    return next((Engine(name, prefix or own_prefix(name)) for name in order if works(name)), None)
 
 
 def own_prefix(engine: str) -> str:

@@ -1,0 +1,132 @@
+"""The tools that build and try the images: what they would find wrong they say, and what they start has no rights."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tools.images import build, cgroups, engines
+from tools.images.probe import Seen
+from tools.images.workspace import IMAGES, ROOT, Requirement, locked, needs, share
+
+DOCKERFILE = (ROOT / engines.DOCKERFILE).read_text()
+SOUND = Seen(65532, 65532, [], "0" * 16, True, ["/tmp"], [], [], ["asyncpg", "lilitong-venue"], ["dbmate", "service"])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"uid": 0}, "runs as root"),
+        ({"groups": [0]}, "runs as root"),
+        ({"capabilities": "00000000a80425fb"}, "has capabilities"),
+        ({"read_only": False}, "has a writable root"),
+        ({"writable": ["/tmp", "/opt/lilitong"]}, "may write in"),
+        ({"writable": []}, "may write in"),
+        ({"programs": ["gcc"]}, "has the programs"),
+        ({"modules": ["pip"]}, "has the modules"),
+        ({"distributions": ["fastapi"]}, "not its own"),
+        ({"launched": ["typst"]}, "launches"),
+    ],
+)
+def test_an_image_that_holds_or_may_too_much_is_complained_of(change, said):
+    assert SOUND.complaint("venue") == ""
+    assert said in replace(SOUND, **change).complaint("venue")
+
+
+def test_other_engines_start_it_without_rights_and_within_its_limit(monkeypatch):
+    monkeypatch.setenv("VERSION", "7")
+    run = engines.Run("venue", Path("/state"), {"VENUE_X": "1"}, 1 << 29, arguments=["migrate"])
+    command, _ = engines.Engine("docker", "p/").command(run)
+    wanted = {"--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", f"--memory={1 << 29}", "VENUE_X=1"}
+    assert wanted <= set(command)
+    assert command[-2:] == ["p/venue:7", "migrate"]
+    assert not any(part.startswith("--user") for part in command)
+
+
+def test_an_engine_that_does_not_work_is_refused(monkeypatch):
+    monkeypatch.setenv("ENGINE", "kaniko")
+    with pytest.raises(engines.EngineError, match="ENGINE=kaniko does not work here"):
+        engines.find("p/")
+
+
+def test_without_an_engine_it_fails_and_says_what_was_not_done(monkeypatch, capsys):
+    monkeypatch.delenv("ENGINE", raising=False)
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert build.main() == 1
+    assert "no image was built, measured or started" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("text", "count"), [("230 MB", 230_000_000), ("1.5 GB", 1_500_000_000), ("12 B", 12)])
+def test_sizes_of_buildah_are_read(text, count):
+    assert engines._bytes(text) == count
+
+
+def test_every_service_has_a_limit_in_the_chart():
+    assert set(build.limits()) == set(IMAGES) - {"rehearsal"}
+    assert all(64 << 20 <= limit <= 2 << 30 for limit in build.limits().values())
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_control_group_tells_its_peak_and_its_kills(tmp_path, version):
+    group = cgroups.Group(tmp_path, version)
+    (tmp_path / ("memory.peak" if version == 2 else "memory.max_usage_in_bytes")).write_text("4096\n")
+    (tmp_path / ("memory.events" if version == 2 else "memory.oom_control")).write_text("low 0\noom_kill 2\n")
+    assert (group.peak(), group.killed()) == (4096, 2)
+
+
+def test_the_last_stage_is_not_root_and_needs_no_shell_to_start():
+    last = DOCKERFILE.rpartition("\nFROM ")[2]
+    assert re.findall(r"^USER (.+)$", last, re.MULTILINE) == ["65532:65532"]
+    assert re.findall(r"^ENTRYPOINT (.+)$", last, re.MULTILINE) == ['["/opt/lilitong/venv/bin/service"]']
+    assert not re.search(r"PIP_|secret|pip install", last)
+
+
+def test_both_bases_can_be_given_and_no_index_is_named():
+    assert re.findall(r"^FROM \$\{(\w+)\}", DOCKERFILE, re.MULTILINE) == ["BUILD_IMAGE", "BASE_IMAGE"]
+    assert "http" not in DOCKERFILE + (ROOT / "deploy/images/install.sh").read_text()
+
+
+def test_what_the_dockerfile_copies_exists_and_reaches_the_build():
+    sent = (ROOT / ".dockerignore").read_text().splitlines()
+    for source in re.findall(r"^COPY (?!--from)(\S+) ", DOCKERFILE, re.MULTILINE):
+        assert (ROOT / source).exists(), source
+        assert any(line.startswith(f"!{source.rstrip('/')}") for line in sent), source
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_all_packages_of_an_image_are_copied_into_its_build(image):
+    copied = re.findall(r"^COPY (?!--from)(\S+?)/? ", DOCKERFILE, re.MULTILINE)
+    for member in needs(image)[0]:
+        assert any(f"{member.folder}/".startswith(f"{source}/") for source in copied), member.folder
+
+
+@pytest.mark.parametrize("service", ["venue", "checkpoint", "quarantine"])
+def test_an_image_holds_the_sql_of_its_schema(service, tmp_path):
+    from importlib import import_module
+
+    share(service, tmp_path)
+    folders = import_module(f"{service}.schema").migration_dirs(tmp_path)
+    assert all(list(folder.glob("*.sql")) for folder in folders)
+    assert {path.relative_to(tmp_path).parts[1] for path in tmp_path.glob("services/*")} == {service}
+
+
+def test_images_without_a_schema_hold_no_sql(tmp_path):
+    assert [share(image, tmp_path) for image in ("gateway", "rehearsal")] == [[], []]
+
+
+def test_a_requirement_that_cannot_be_read_is_an_error():
+    assert str(Requirement.parse("Some_Name[b,a] >=1, <2")) == "some-name[a,b]>=1,<2"
+    with pytest.raises(ValueError, match="not a requirement"):
+        Requirement.parse("@ nowhere")
+
+
+def test_the_lock_of_the_build_holds_the_builder_of_every_member(members):
+    import tomllib
+
+    builders = {
+        name
+        for one in members.values()
+        for name in tomllib.loads((ROOT / one.folder / "pyproject.toml").read_text())["build-system"]["requires"]
+    }
+    assert builders <= set(locked("build"))
