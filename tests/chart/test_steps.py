@@ -84,6 +84,20 @@ def test_a_volume_of_one_node_is_replaced_and_a_shared_one_rolls(of):
     assert set(strategies(of("autoscaling")).values()) == {"RollingUpdate"}
 
 
+def test_all_pods_go_where_the_release_is_to_be_and_a_service_may_choose_otherwise():
+    values = """
+scheduling: {nodeSelector: {pool: district}, tolerations: [{key: district, operator: Exists}]}
+services: {venue: {nodeSelector: {pool: venues}}}
+"""
+    made = {rendering.named(item): rendering.pod_spec(item) for item in rendering.render(values=values)}
+    pods = {name: spec for name, spec in made.items() if spec is not None}
+    assert {spec["nodeSelector"]["pool"] for name, spec in pods.items() if name != "Deployment/lilitong-venue"} == {
+        "district"
+    }
+    assert pods["Deployment/lilitong-venue"]["nodeSelector"] == {"pool": "venues"}
+    assert all(spec["tolerations"] == [{"key": "district", "operator": "Exists"}] for spec in pods.values())
+
+
 def test_autoscaled_services_have_no_fixed_replicas(of):
     assert all("replicas" not in item["spec"] for item in of("autoscaling") if item["kind"] == "Deployment")
     scaled = {

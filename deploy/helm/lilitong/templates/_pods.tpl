@@ -26,6 +26,15 @@ capabilities: {drop: [ALL]}
 {{- if not (and (eq $root.Values.migrations.mode "hook") (has (index . 1) (list "prepare" "migrate"))) -}}
 serviceAccountName: {{ include "lilitong.fullname" $root }}-{{ index . 1 }}
 {{ end -}}
+{{ include "lilitong.placed" . }}
+securityContext:
+  {{- include "lilitong.podSecurity" 65532 | nindent 2 }}
+{{- end -}}
+
+{{/* No token, where images come from, and on which nodes: a service's own choice, else that of all. Takes (list $ component). */}}
+{{- define "lilitong.placed" -}}
+{{- $root := index . 0 -}}
+{{- $own := get $root.Values.services (index . 1) | default dict -}}
 automountServiceAccountToken: false
 enableServiceLinks: false
 {{- with $root.Values.images.pullSecrets }}
@@ -34,8 +43,14 @@ imagePullSecrets:
   - name: {{ . }}
   {{- end }}
 {{- end }}
-securityContext:
-  {{- include "lilitong.podSecurity" 65532 | nindent 2 }}
+{{- with $own.nodeSelector | default $root.Values.scheduling.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $own.tolerations | default $root.Values.scheduling.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end -}}
 
 {{/* A value as text. Helm reads numbers as floats, and would write large ones as 2e+04. */}}
