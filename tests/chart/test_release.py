@@ -43,7 +43,7 @@ def with_tls(folder):
 @pytest.fixture(params=["quickstart", "tls"])
 def release(request, tmp_path, state_dir):
     objects = rendering.render() if request.param == "quickstart" else with_tls(tmp_path / "authority")
-    database = postgres.start(state_dir / f"release-{request.param}", tied=True)
+    database = postgres.start(state_dir / f"release-{request.param}", settings=database_settings(objects), tied=True)
     bus = processes.free_port()
     made = Release(objects, tmp_path, {"postgres": database.port, "nats": bus})
     made.scheme = "http" if request.param == "quickstart" else "https"
@@ -52,6 +52,13 @@ def release(request, tmp_path, state_dir):
     made.end()
     processes.end(server)
     database.stop()
+
+
+def database_settings(objects):
+    """What the chart tells its Postgres."""
+    item = next(one for one in objects if rendering.named(one) == "StatefulSet/lilitong-postgres")
+    given = rendering.containers(item)[0]["args"]
+    return dict(argument.split("=", 1) for argument in given if argument != "-c")
 
 
 def run_nats(release, port):
