@@ -1,17 +1,22 @@
 """The lists over time: bases, changes, cards, midnight, and what they give away."""
 
 import asyncio
+import re
 import threading
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
+from chassis import migrate
 from daysets import wire
 from lilitong.quarantine.v1.day_set_pb2 import DaySetSegment
 from passes.cards import card_key
 from passes.days import bounds, local_day
 from passes.tags import tag
+from passes.vault import roll
 from prometheus_client import REGISTRY
 from quarantine.daysets import issue
 
@@ -285,3 +290,67 @@ async def test_days_with_a_published_list_are_exported_so_that_a_missing_one_is_
     assert REGISTRY.get_sample_value("lilitong_day_sets_published") == 0  # as it found them
     await world.loop.keeper.tick()
     assert REGISTRY.get_sample_value("lilitong_day_sets_published") == 3
+
+
+async def start_anew(world, postgres_server) -> None:
+    """What docs/operations/disaster.md tells operators to type, as the superuser that they are then."""
+    page = (Path(__file__).parents[4] / "docs/operations/disaster.md").read_text()
+    (statement,) = set(re.findall(r'sql "(UPDATE quarantine\.day_set_heads [^"]+)"', page))
+    name = await world.pool.fetchval("SELECT current_database()")
+    admin = await asyncpg.connect(migrate.with_database(postgres_server.admin_url, name))
+    await admin.execute(statement)
+    await admin.close()
+    await world.loop.keeper.tick()
+
+
+@pytest.mark.feature("X11")
+async def test_after_the_day_keys_were_lost_lists_started_anew_stop_people_by_their_new_tags(
+    world, postgres_server, tmp_path
+) -> None:
+    await world.policy()
+    await world.loop.keeper.tick()
+    (person,) = await restrict(world)
+    for path in (tmp_path / "vault/days").glob("*.key"):
+        path.unlink()
+    world.vault._cache.clear()
+    roll(world.vault, local_day(world.clock.now()))
+    assert await world.listed(person) is None
+    await start_anew(world, postgres_server)
+    assert [await world.listed(person, days=days) for days in range(3)] == [1, 1, 1]
+
+
+@pytest.mark.feature("X11")
+async def test_after_a_record_lost_its_tail_lists_started_anew_are_taken_by_who_saw_the_lost_ones(
+    world, postgres_server
+) -> None:
+    await world.policy()
+    await world.loop.keeper.tick()
+    name = await world.pool.fetchval("SELECT current_database()")
+    admin = await asyncpg.connect(migrate.with_database(postgres_server.admin_url, name))
+    await admin.execute("SET session_replication_role = replica")
+    await admin.execute("SET search_path = quarantine")
+    saved = await admin.fetch("SELECT day, drill_id, last_number, change_records FROM day_set_heads")
+    size, frontier = await admin.fetchrow("SELECT size, frontier FROM ledger_head")
+    (lost,) = await restrict(world)
+    scanner = await world.index()  # has seen what will be lost
+    # The record goes back to what was saved: lists, log and restrictions.
+    for row in saved:
+        await admin.execute(
+            "UPDATE day_set_heads SET last_number = $3, change_records = $4 WHERE day = $1 AND drill_id = $2", *row
+        )
+    await admin.execute("UPDATE ledger_head SET size = $1, frontier = $2", size, frontier)
+    await admin.execute("DELETE FROM ledger_leaves WHERE leaf_index >= $1", size)
+    await admin.execute("DELETE FROM ledger_nodes WHERE (node_index + 1) << level > $1", size)
+    for table in ("restrictions", "contacts", "day_set_entries", "outbox"):
+        await admin.execute(f"DELETE FROM {table}")
+    await admin.execute("DELETE FROM day_set_published WHERE number > 1")
+    await admin.close()
+    await start_anew(world, postgres_server)
+    (person,) = await restrict(world)
+    for message in await world.events(DaySetSegment):
+        scanner.apply(wire.from_message(message))
+    assert not scanner.refusals
+    today = local_day(world.clock.now())
+    tags = {one: tag(world.vault.day_key(today), one.bytes) for one in (lost, person)}
+    assert scanner.lookup(today, "", tags[person], world.clock.now()) is not None
+    assert scanner.lookup(today, "", tags[lost], world.clock.now()) is None
