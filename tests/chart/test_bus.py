@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import nats
+import nats.js.errors
 import pytest
 import yaml
 from devstack import processes
@@ -71,6 +72,47 @@ async def test_users_of_the_running_server_speak_for_themselves_only(port):
     assert "permissions violation" in await heard(port, "venue", "lilitong.quarantine.restricted.v1.segment")
     assert "permissions violation" in await heard(port, "checkpoint", "$JS.API.STREAM.DELETE.QUARANTINE")
     assert await heard(port, "venue", "lilitong.venue.venue.v1.registered") == ""
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """Client ports of three servers with the configuration of a cluster."""
+    text = configuration(rendering.render(settings=["nats.quickstart.replicas=3"])).replace("http: 8222", "")
+    clients, routes = ([processes.free_port() for _ in range(3)] for _ in range(2))
+    for number, route in enumerate(routes):
+        text = text.replace(f"lilitong-nats-{number}.lilitong-nats-peers:6222", f"127.0.0.1:{route}")
+    servers = []
+    for number, (client, route) in enumerate(zip(clients, routes, strict=True)):
+        own = text.replace("port: 4222", f'listen: "127.0.0.1:{client}"').replace(
+            "port: 6222", f'listen: "127.0.0.1:{route}"'
+        )
+        own = own.replace('"/data"', f'"{tmp_path}/data-{number}"').replace("/tmp/nats.pid", f"{tmp_path}/{number}.pid")
+        (tmp_path / f"{number}.conf").write_text(own)
+        command = processes.tied([NATS, "-c", str(tmp_path / f"{number}.conf")])
+        env = PASSWORDS | {"POD_NAME": f"lilitong-nats-{number}"}
+        servers.append(processes.spawn(command, log=tmp_path / f"{number}.log", env=env))
+    yield clients
+    for server in servers:
+        processes.end(server)
+
+
+@pytest.mark.connected
+@pytest.mark.slow
+async def test_three_servers_keep_three_copies_of_a_stream_that_the_administrator_makes(cluster):
+    until = time.monotonic() + 40
+    client = await nats.connect(
+        [f"nats://127.0.0.1:{port}" for port in cluster], user="admin", password=PASSWORDS["NATS_PASSWORD_ADMIN"],
+        inbox_prefix=b"_INBOX.admin", connect_timeout=5, max_reconnect_attempts=100, reconnect_time_wait=0.2,
+    )  # fmt: skip
+    made = None
+    while made is None:  # they have to choose a leader first
+        try:
+            made = await client.jetstream().add_stream(name="VENUE", subjects=["lilitong.venue.>"], num_replicas=3)
+        except (nats.errors.Error, nats.js.errors.APIError):
+            assert time.monotonic() < until, "no cluster"
+            await asyncio.sleep(0.5)
+    assert len(made.cluster.replicas) == 2
+    await client.close()
 
 
 def listens(port):

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from tools.chart import __main__ as making
 from tools.chart import policies, rendering
 from tools.chart.__main__ import MORE_RULES, check
 from tools.chart.rules import RULES
@@ -81,6 +82,17 @@ def test_a_chart_without_it_is_found_out(tmp_path, what):
     objects = broken(tmp_path, template, pattern, replacement)
     found = [*check(objects), *problems(objects, rendering.VERSIONS[-1])]
     assert any(said in problem for problem in found), found
+
+
+def test_make_chart_ends_with_1_and_says_what_is_missing(tmp_path, monkeypatch, capsys):
+    template, pattern, replacement, said = BROKEN["probes"]
+    broken(tmp_path, template, pattern, replacement)
+    monkeypatch.setattr(making, "CHART", tmp_path / "chart")
+    monkeypatch.setattr(making, "values_files", lambda: [tmp_path / "chart/ci/quickstart-values.yaml"])
+    assert making.main([]) == 1
+    told = capsys.readouterr().out
+    assert said in told
+    assert "objects of" in told
 
 
 def test_a_chart_without_policies_is_found_out_where_they_are_not_turned_off(tmp_path):
