@@ -1,6 +1,7 @@
 """Granian inside this process's loop, as something that `chassis.run` can start and drain."""
 
 import asyncio
+import os
 import socket
 import time
 from contextlib import suppress
@@ -9,10 +10,11 @@ from typing import Any
 
 import structlog
 from chassis.rpc.server import ListenError
+from chassis.rpc.tls import TlsError, Watch, check
 from granian import net
-from granian.constants import HTTPModes, Interfaces
+from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.server.embed import Server
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.lines import Lines
 
@@ -22,6 +24,35 @@ MAX_CONNECTIONS = 16_384
 """The library takes no further connection while so many are open, idle ones included (about 10 kB each)."""
 _STOPPING = 5.0
 _QUIET = 0.1
+_LOOK_EVERY = 1.0
+_HANDOVER = 1.0  # for the new worker to be there
+
+
+class _Door:
+    """The application as one worker has it: once it is to leave, answers close their connections."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._leaving = False
+
+    def leave(self) -> None:
+        self._leaving = True
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not self._leaving or scope.get("http_version") not in (
+            "1",
+            "1.0",
+            "1.1",
+        ):  # in HTTP/2 the library says so itself
+            await self._app(scope, receive, send)
+            return
+
+        async def last(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
+            await send(message)
+
+        await self._app(scope, receive, last)
 
 
 class _BoundServer(Server):
@@ -44,6 +75,26 @@ class _BoundServer(Server):
             ssl_key=key,
         )
         self._bound = bound
+        self._descriptor = -1
+        self._door = _Door(app)
+
+    def renew(self, certificate: Path, key: Path) -> None:
+        """Go on with what the files hold now: new connections get it; those that there are end after their requests."""
+        former, leaving = self._descriptor, self._door
+        self._share()
+        self.build_ssl_context(certificate, key, None, SSLProtocols.tls13, None, [], False)
+        self.reload()  # type: ignore[no-untyped-call]
+        # The former worker ends `respawn_interval` later, and would drop whoever is just then shaking hands with it or sending
+        # the next request on a connection that is kept.
+        loop = asyncio.get_running_loop()
+        loop.call_later(_HANDOVER, _deafen, former)
+        loop.call_later(_HANDOVER, leaving.leave)
+
+    def _spawn_worker(self, idx: int, target: Any, callback_loader: Any) -> Any:  # type: ignore[override]
+        if not self.ssl_ctx[0]:  # nothing to be renewed
+            return super()._spawn_worker(idx, target, callback_loader)
+        self._door = _Door(callback_loader)
+        return super()._spawn_worker(idx, target, self._door)
 
     def finish(self) -> None:
         """Close the connections and end `serve`."""
@@ -52,8 +103,22 @@ class _BoundServer(Server):
 
     def _init_shared_socket(self) -> None:
         self._ssp = None
+        self._share()
+
+    def _share(self) -> None:
+        """A descriptor of the socket for the next worker, who closes it at its end."""
         holder: Any = vars(net)["SocketHolder"]  # its stub does not know the constructor
-        self._shd = holder(self._bound.fileno(), False, _BACKLOG)
+        self._descriptor = os.dup(self._bound.fileno())
+        self._shd = holder(self._descriptor, False, _BACKLOG)
+
+
+def _deafen(descriptor: int) -> None:
+    """Put a socket that nobody can reach in the place of a worker's listening one: it goes on and takes nobody more."""
+    with socket.socket(socket.AF_UNIX) as nowhere:
+        nowhere.bind("")  # a name that the kernel chooses
+        nowhere.listen(1)
+        nowhere.setblocking(False)
+        os.dup2(nowhere.fileno(), descriptor)
 
 
 class RestServer:
@@ -64,9 +129,12 @@ class RestServer:
     ) -> None:
         self._listen, self._app, self._lines = listen, app, lines
         self._certificate, self._key = certificate, key
+        if certificate is not None and key is not None:
+            check(certificate=certificate, key=key)
         self._socket: socket.socket | None = None
         self._server: _BoundServer | None = None
         self._task: asyncio.Task[None] | None = None
+        self._renewal: asyncio.Task[None] | None = None
 
     async def start(self) -> int:
         """Listen; returns the port. Raises `ListenError` if the address is not to be had."""
@@ -81,7 +149,25 @@ class RestServer:
         self._socket = bound
         self._server = _BoundServer(bound, self._app, self._certificate, self._key)
         self._task = asyncio.create_task(self._server.serve())
+        if self._certificate is not None and self._key is not None:
+            self._renewal = asyncio.create_task(self._renew(self._server, self._certificate, self._key))
         return int(bound.getsockname()[1])
+
+    @staticmethod
+    async def _renew(server: _BoundServer, certificate: Path, key: Path) -> None:
+        """Follow the files of the certificate."""
+        watch = Watch((certificate, key))
+        while True:
+            await asyncio.sleep(_LOOK_EVERY)
+            if watch.changed():
+                try:
+                    check(certificate=certificate, key=key)
+                    server.renew(certificate, key)
+                except (TlsError, OSError) as error:
+                    watch.again()
+                    _log.warning("tls_files_unusable", reason=str(error))
+                else:
+                    _log.info("tls_files_renewed", certificate=str(certificate))
 
     async def serving(self, ready: bool) -> None:  # noqa: FBT001 - a state, not an option
         """Nothing to tell: whoever wants to know asks /readyz."""
@@ -93,6 +179,8 @@ class RestServer:
         requests had ended within `grace` seconds.
         """
         self._lines.draining = True
+        if self._renewal is not None:
+            self._renewal.cancel()
         await asyncio.sleep(linger)
         deadline = time.monotonic() + grace
         finished = True
@@ -104,9 +192,9 @@ class RestServer:
             _log.warning("drain_cut_short", requests=self._lines.in_flight)
         if self._server is not None and self._task is not None:
             await asyncio.sleep(min(_QUIET, max(deadline - time.monotonic(), 0.0)))
+            if self._socket is not None:
+                self._socket.close()  # the worker's descriptor is left, and goes with it
             self._server.finish()
             with suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(self._task), _STOPPING)
-        if self._socket is not None:
-            self._socket.detach()  # the library owned the descriptor and has closed it
         return finished
