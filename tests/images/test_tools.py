@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.images import build, cgroups, engines
+from tools.images import build, cgroups, engines, sheet
 from tools.images.probe import Seen
 from tools.images.workspace import IMAGES, ROOT, Requirement, locked, needs, share
 
@@ -113,6 +113,22 @@ def test_an_image_holds_the_sql_of_its_schema(service, tmp_path):
 
 def test_images_without_a_schema_hold_no_sql(tmp_path):
     assert [share(image, tmp_path) for image in ("gateway", "rehearsal")] == [[], []]
+
+
+def test_the_page_that_images_draw_shows_both_fonts():
+    import contextlib
+    import io
+
+    def digest(code):
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said):
+            exec(code, {})
+        return said.getvalue()
+
+    whole = digest(sheet.CODE)
+    for font in ("Noto Serif SC", "Noto Sans SC"):
+        assert font in sheet.CODE
+        assert digest(sheet.CODE.replace(font, "Libertinus Serif")) != whole
 
 
 def test_a_requirement_that_cannot_be_read_is_an_error():

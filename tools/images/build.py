@@ -118,6 +118,8 @@ def start(engine: Engine) -> None:
             seen, sentence = trial.inspect(image), trial.refused(image)
             held = f"uid {seen.uid}, root read-only, {len(seen.distributions)} packages"
             say(f"started  {image:<11} {held}; without settings: {sentence[:90]}…")
+        trial.drawn()
+        say("drawn    venue       a page in both Chinese fonts, the same as outside")
         for service, one in trial.running.items():
             held = _memory(one, trial.limits[service])
             say(f"ready    {service:<11} after {one.ready_seconds:.1f} s; {held}; left with 0 on SIGTERM")

@@ -11,6 +11,7 @@ import secrets
 import signal
 import ssl
 import subprocess
+import sys
 import time
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,7 @@ from pathlib import Path
 from devstack import broker, nats, postgres, processes
 from devstack.readiness import grpc_ready, http_ready
 
-from tools.images import cgroups, probe
+from tools.images import cgroups, probe, sheet
 from tools.images.credentials import ISSUER, write_credentials
 from tools.images.engines import STATE, Engine, EngineError, Run
 
@@ -227,6 +228,12 @@ class Trial:
         if complaint := seen.complaint(image):
             raise EngineError(f"{image}: {complaint}")
         return seen
+
+    def drawn(self) -> None:
+        """The venue's image draws Chinese text as the environment here does. Raises EngineError."""
+        here = subprocess.run([sys.executable, "-c", sheet.CODE], check=True, capture_output=True, text=True).stdout
+        if self.once("venue", ["-c", sheet.CODE], {}, program="python") != here:
+            raise EngineError("the venue's image draws a page otherwise than it is drawn here: are its fonts there?")
 
     def refused(self, image: str) -> str:
         """The one sentence with which it refuses to start without settings. Raises EngineError."""
