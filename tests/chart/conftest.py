@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
+# Last, or folders of the root would hide packages of the same name.
+sys.path += [str(Path(__file__).parent), str(ROOT)]
 
 from tools.chart import rendering  # noqa: E402
 

@@ -9,7 +9,7 @@ from tools.chart.rendering import CHART
 
 README = CHART / "README.md"
 START, END = "<!-- values:start -->", "<!-- values:end -->"
-WIDEST = 60
+WIDEST = 100
 
 
 def rows(text: str) -> Iterator[tuple[str, str, str]]:
@@ -25,7 +25,7 @@ def _walk(node: yaml.Node | None, path: str, lines: list[str]) -> Iterator[tuple
         here = f"{path}.{key.value}" if path else str(key.value)
         if told := _comment(lines, key.start_mark.line):
             yield here, _default(value), told
-        if key.start_mark.line != node.start_mark.line or not told:
+        if not (told and isinstance(value, yaml.MappingNode) and value.flow_style):  # on one line it is told as one
             yield from _walk(value, here, lines)
 
 
