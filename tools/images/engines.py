@@ -73,7 +73,7 @@ class Engine:
         options += [part for key, path in secrets.items() for part in ("--secret", f"id={key},src={path}")]
         start = [self.name, "build"]
         if self.name == "buildah":
-            start = ["buildah", "bud", "--isolation", self.isolation, "--format", "docker", "--layers"]
+            start = ["buildah", "bud", "--isolation", self.isolation, "--format", "docker", "--layers=false"]
         out(
             *start,
             "--file",
