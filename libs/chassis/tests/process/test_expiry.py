@@ -58,7 +58,7 @@ def test_a_volume_is_measured_and_one_that_is_away_is_left_out(tmp_path):
 @pytest.mark.parametrize("jwks", ["https://issuer.example/jwks.json", "issuer.crt"])
 async def test_a_service_watches_what_its_settings_name_and_stops_with_its_end(tmp_path, monkeypatch, jwks):
     monkeypatch.chdir(tmp_path)
-    for name in ("issuer.crt", "tls.crt", "ca.crt"):
+    for name in ("issuer.crt", "tls.crt", "tls.key", "ca.crt"):
         (tmp_path / name).write_bytes(certificate(30))
     settings = ProcessSettings(
         jwks=jwks,
