@@ -8,17 +8,17 @@ from chassis.run import Service
 from chassis.settings import ProcessSettings
 from chassis.starting import observe
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from prometheus_client import REGISTRY
 
 pytestmark = pytest.mark.feature("X11")
 BEGIN = datetime(2022, 3, 10, tzinfo=UTC)
 
 
-def certificate(days: int) -> bytes:
-    key = generate_private_key(SECP256R1())
+def certificate(days: int, key: EllipticCurvePrivateKey | None = None) -> bytes:
+    key = key or generate_private_key(SECP256R1())
     name = x509.Name([])
     builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
     made = builder.not_valid_before(BEGIN).not_valid_after(BEGIN + timedelta(days=days)).sign(key, SHA256())
@@ -58,8 +58,10 @@ def test_a_volume_is_measured_and_one_that_is_away_is_left_out(tmp_path):
 @pytest.mark.parametrize("jwks", ["https://issuer.example/jwks.json", "issuer.crt"])
 async def test_a_service_watches_what_its_settings_name_and_stops_with_its_end(tmp_path, monkeypatch, jwks):
     monkeypatch.chdir(tmp_path)
-    for name in ("issuer.crt", "tls.crt", "tls.key", "ca.crt"):
-        (tmp_path / name).write_bytes(certificate(30))
+    key = generate_private_key(SECP256R1())
+    for name in ("issuer.crt", "tls.crt", "ca.crt"):
+        (tmp_path / name).write_bytes(certificate(30, key))
+    (tmp_path / "tls.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     settings = ProcessSettings(
         jwks=jwks,
         issuer="i",
