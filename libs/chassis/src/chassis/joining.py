@@ -1,9 +1,30 @@
 """A service's place on the bus, as its settings say."""
 
-from chassis import events
+from typing import Any
+
+import asyncpg
+
+from chassis import events, pool
 from chassis.events import Bus
 from chassis.run import Service
-from chassis.settings import BrokerSettings, ServiceSettings
+from chassis.settings import BrokerSettings, ServiceSettings, SettingsError
+
+_REFUSED = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InvalidPasswordError,
+)
+
+
+async def store_of(settings: ServiceSettings, **options: Any) -> asyncpg.Pool:
+    """A pool of connections to the service's store; `options` as for `chassis.pool.create`.
+
+    Raises `SettingsError` when the server refuses us; OSError while it cannot be reached.
+    """
+    try:
+        return await pool.create(settings.store_url, **options)
+    except _REFUSED as error:
+        raise SettingsError(f"{settings.variable('database_url')} is refused by Postgres: {error}.") from None
 
 
 def bus_of(service: Service, settings: ServiceSettings) -> Bus:

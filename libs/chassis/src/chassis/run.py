@@ -32,6 +32,7 @@ import uvloop
 
 from chassis.metrics import READY, READY_CHECK
 from chassis.rpc.server import ListenError
+from chassis.settings import EXIT_CODE, SettingsError
 from chassis.tasks import supervise
 
 _log = structlog.get_logger("chassis.run")
@@ -83,6 +84,7 @@ class Service:
         self._checks: dict[str, Check] = {}
         self._stop = asyncio.Event()
         self._failed = False
+        self._wrong = False
 
     def server(self, server: Serving) -> None:
         """Serve `server` once everything is wired."""
@@ -113,7 +115,7 @@ class Service:
         self._stop.set()
 
     async def serve(self, wire: Callable[["Service"], Awaitable[None]]) -> int:
-        """The whole life; returns the exit code: 0 after a clean end, 1 after a failure."""
+        """The whole life; returns the exit code: 0 after a clean end, 1 after a failure, 2 for settings that are wrong."""
         started = time.perf_counter()
         try:
             if not await self._wired(wire):
@@ -132,12 +134,15 @@ class Service:
         except ListenError as error:
             _log.error("cannot_listen", reason=str(error))
             self._failed = True
+        except SettingsError as error:
+            sys.stderr.write(f"Cannot start: {error}\n")  # for a person, as settings that cannot be read at all
+            self._wrong = self._failed = True
         except Exception as error:  # noqa: BLE001 - whatever it was, what is open has to be closed
             _log.error("start_failed", exc_info=error)
             self._failed = True
         finally:
             await self._end()
-        return 1 if self._failed else 0
+        return EXIT_CODE if self._wrong else 1 if self._failed else 0
 
     async def _wired(self, wire: Callable[["Service"], Awaitable[None]]) -> bool:
         """Put everything together; False when the end was asked for meanwhile: `wire` may be waiting for a database."""

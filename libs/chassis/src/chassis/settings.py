@@ -9,11 +9,13 @@ from typing import Annotated, Literal, Self, TypeVar
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from chassis.certificates import TlsError, check
 from chassis.urls import with_password
 from chassis.workloads import read_key
 
 EXIT_CODE = 2  # as shells and argparse use it: the way it was called is wrong
 _KEY_BYTES = 32
+_LAST_PORT = 65_535
 
 
 class SettingsError(Exception):
@@ -54,11 +56,38 @@ def _signs(path: Path) -> Path:
     return path
 
 
+def _trusted(path: Path) -> Path:
+    try:
+        check(authority=_readable(path))
+    except TlsError as error:
+        raise ValueError(error.why) from None
+    return path
+
+
+Authority = Annotated[Path, AfterValidator(_trusted)]
 WorkloadKey = Annotated[Path, AfterValidator(_signs)]
 ReadableFile = Annotated[Path, AfterValidator(_readable)]
 ReadableFolder = Annotated[Path, AfterValidator(_folder)]
 PostgresUrl = Annotated[str, Field(repr=False, pattern=r"^postgres(ql)?://")]
-Listen = Annotated[str, Field(pattern=r"^.+:\d{1,5}$", description="host:port")]
+
+
+def _port(address: str) -> str:
+    if address and not 0 <= int(address.rpartition(":")[2]) <= _LAST_PORT:
+        raise ValueError("the port is past 65535")
+    return address
+
+
+def _keys(source: str) -> str:
+    if not source.startswith(("http://", "https://")):
+        _readable(Path(source))
+    return source
+
+
+_Port = AfterValidator(_port)
+Listen = Annotated[str, Field(pattern=r"^.+:\d{1,5}$", description="host:port"), _Port]
+MaybeListen = Annotated[str, Field(pattern=r"^(|.+:\d{1,5})$", description="host:port, or nothing"), _Port]
+Target = Annotated[str, Field(pattern=r"^[^\s]+:\d{1,5}$", description="host:port or dns:///host:port"), _Port]
+Named = Annotated[str, Field(min_length=1)]
 
 
 class ProcessSettings(BaseSettings):
@@ -68,23 +97,27 @@ class ProcessSettings(BaseSettings):
 
     environment: Literal["production", "devstack"] = "production"
     listen: Listen = "0.0.0.0:50051"
-    metrics_listen: Annotated[str, Field(pattern=r"^(|.+:\d{1,5})$")] = ""
-    jwks: str
-    issuer: str
-    audience: str = "lilitong"
+    metrics_listen: MaybeListen = ""
+    jwks: Annotated[str, Field(min_length=1), AfterValidator(_keys)]
+    issuer: Named
+    audience: Named = "lilitong"
     workload_key: WorkloadKey | None = None
     workload_trust: ReadableFolder | None = None
-    workload_token_file: Path | None = None
+    workload_token_file: ReadableFile | None = None
     clock_file: Path | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     trace_exporter: Annotated[str, Field(pattern=r"^(none|file:.+|otlp:.+)$")] = "none"
     trace_ratio: Annotated[float, Field(ge=0, le=1)] = 1.0
     hot_trace_ratio: Annotated[float, Field(ge=0, le=1)] = 0.01
-    tls_certificate: Path | None = None
-    tls_key: Path | None = None
-    tls_authority: Path | None = None
+    tls_certificate: ReadableFile | None = None
+    tls_key: ReadableFile | None = None
+    tls_authority: Authority | None = None
     drain_seconds: Annotated[float, Field(gt=0, le=600)] = 20.0
     linger_seconds: Annotated[float, Field(ge=0, le=120)] = 0.0
+
+    def variable(self, field: str) -> str:
+        """The environment's name of a field."""
+        return f"{self.model_config.get('env_prefix', '')}{field}".upper()
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
@@ -92,6 +125,10 @@ class ProcessSettings(BaseSettings):
             raise ValueError("clock_file may be set only when environment is devstack")
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key belong together")
+        try:
+            check(certificate=self.tls_certificate, key=self.tls_key)
+        except TlsError as error:
+            raise ValueError(f"tls_certificate and tls_key cannot be used: {error.why}") from None
         return self
 
 
@@ -105,7 +142,7 @@ class BrokerSettings(BaseSettings):
     nats_url: Annotated[str, Field(repr=False, pattern=r"^(nats|tls|ws|wss)://[^\s]+$")]
     nats_user: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]*$")] = ""
     nats_password: Annotated[str, Field(repr=False)] = ""
-    nats_authority: ReadableFile | None = None
+    nats_authority: Authority | None = None
     nats_replicas: Annotated[int, Field(ge=1, le=5)] | None = None
 
     @model_validator(mode="after")
@@ -123,7 +160,7 @@ class ServiceSettings(BrokerSettings, ProcessSettings):
     share.
     """
 
-    health_listen: Annotated[str, Field(pattern=r"^(|.+:\d{1,5})$")] = ""
+    health_listen: MaybeListen = ""
     database_url: PostgresUrl
     database_password: Annotated[str, Field(repr=False)] = ""
     event_trace_key: Annotated[SecretKey, Field(repr=False)]

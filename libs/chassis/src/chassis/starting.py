@@ -1,6 +1,7 @@
 """What every service makes of its settings first, so that each `app.py` says only what is its own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from prometheus_client import REGISTRY
@@ -12,8 +13,17 @@ from chassis.expiry import Certificates, Disks
 from chassis.jwks import KeySource
 from chassis.rpc.tls import ClientTls, ServerTls
 from chassis.run import Service
-from chassis.settings import ProcessSettings
+from chassis.settings import ProcessSettings, SettingsError
 from chassis.workloads import WorkloadToken, WorkloadTrust
+
+
+@contextmanager
+def told(variable: str, *failures: type[Exception]) -> Iterator[None]:
+    """What fails in this block fails because of that setting: one sentence for the operator, `SettingsError`."""
+    try:
+        yield
+    except failures as error:
+        raise SettingsError(f"{variable} is wrong: {' '.join(str(error).split())}.") from None
 
 
 def clock_of(settings: ProcessSettings) -> Clock:

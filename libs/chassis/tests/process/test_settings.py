@@ -12,7 +12,7 @@ class VenueSettings(ServiceSettings):
 GOOD = {
     "VENUE_DATABASE_URL": "postgresql://venue:hunter2@localhost/x",
     "VENUE_NATS_URL": "nats://localhost",
-    "VENUE_JWKS": "/keys/jwks.json",
+    "VENUE_JWKS": "https://issuer.example/jwks.json",
     "VENUE_ISSUER": "https://issuer.example",
     "VENUE_EVENT_TRACE_KEY": base64.b64encode(bytes(32)).decode(),
 }

@@ -8,7 +8,7 @@ import asyncpg
 from chassis import idempotency, partitions, pool
 from chassis.clock import Clock, local_day
 from chassis.events import Broadcast, Consumer, Durable, Handler, Relay, Subscription, resuming, sealing
-from chassis.joining import bus_of
+from chassis.joining import bus_of, store_of
 from chassis.rpc import channel
 from chassis.rpc.server import Server
 from chassis.run import Service
@@ -51,11 +51,10 @@ async def wire(service: Service, *, settings: CheckpointSettings, clock: Clock) 
     await observe(service, settings)
 
     # Scans have connections of their own: a slow search or a burst of events never keeps them waiting.
-    url = settings.store_url
-    db = await pool.create(url, application_name=NAME, max_size=settings.pool_size)
+    db = await store_of(settings, application_name=NAME, max_size=settings.pool_size)
     service.closer("pool", lambda: pool.close(db))
-    hot = await pool.create(
-        url,
+    hot = await store_of(
+        settings,
         application_name=f"{NAME}-scans",
         min_size=CONNECTIONS,
         max_size=2 * CONNECTIONS,

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from chassis.settings import ServiceSettings
+from chassis.settings import ServiceSettings, Target
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
@@ -12,5 +12,5 @@ class CheckpointSettings(ServiceSettings):
 
     model_config = SettingsConfigDict(env_prefix="CHECKPOINT_")
 
-    quarantine_target: str
+    quarantine_target: Target
     pool_size: Annotated[int, Field(ge=4, le=100)] = 10

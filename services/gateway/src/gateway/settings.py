@@ -2,11 +2,9 @@
 
 from typing import Annotated
 
-from chassis.settings import ProcessSettings
+from chassis.settings import ProcessSettings, Target
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
-
-Target = Annotated[str, Field(pattern=r"^.+:\d{1,5}$", description="host:port or dns:///host:port")]
 
 
 class GatewaySettings(ProcessSettings):

@@ -12,13 +12,14 @@ from chassis import idempotency, logs
 from chassis import pool as pools
 from chassis.clock import Clock, local_day
 from chassis.events import Consumer, Relay, resuming, sealing
-from chassis.joining import bus_of
+from chassis.joining import bus_of, store_of
 from chassis.partitions import maintain
 from chassis.rpc.server import Server
 from chassis.run import Service
-from chassis.starting import clock_of, observe, server_tls, verifier_of
+from chassis.starting import clock_of, observe, server_tls, told, verifier_of
 from chassis.sweep import Sweep
 from lilitong.quarantine.v1 import keys_pb2_grpc, pass_pb2_grpc, register_pb2_grpc
+from passes.errors import VaultError
 from passes.vault import DirectoryVault, KeyVault, roll
 
 from quarantine import loop
@@ -51,7 +52,8 @@ async def build(settings: QuarantineSettings, clock: Clock, service: Service) ->
     seal = sealing(settings.event_trace_key)
 
     # Store, bus and vault.
-    vault = DirectoryVault(settings.vault, provided=settings.vault_provided)
+    with told(settings.variable("vault"), VaultError):
+        vault = DirectoryVault(settings.vault, provided=settings.vault_provided)
     pool = await _connected(settings)
     service.closer("pool", lambda: pools.close(pool), limit=8)
     await maintain(pool, clock)
@@ -66,7 +68,8 @@ async def build(settings: QuarantineSettings, clock: Clock, service: Service) ->
     await _load(pool, ring)
 
     # The closed loop: what venue and checkpoint find, who is restricted, the lists of each day.
-    card_number = partial(cards.number, vault.secret(cards.SECRET))
+    with told(settings.variable("vault"), VaultError):
+        card_number = partial(cards.number, vault.secret(cards.SECRET))
     log_name, log_key = ring.log(clock.now())
     parts = loop.build(
         pool,
@@ -120,7 +123,7 @@ async def _connected(settings: QuarantineSettings) -> asyncpg.Pool:
     limit = time.monotonic() + settings.start_seconds
     while True:
         try:
-            return await pools.create(settings.store_url, application_name="quarantine", max_size=settings.pool_size)
+            return await store_of(settings, application_name="quarantine", max_size=settings.pool_size)
         except (OSError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError):
             if time.monotonic() > limit:
                 raise

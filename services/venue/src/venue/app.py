@@ -20,11 +20,11 @@ from chassis.events import (
     resuming,
     sealing,
 )
-from chassis.joining import bus_of
+from chassis.joining import bus_of, store_of
 from chassis.partitions import maintain, reindex_closed
 from chassis.rpc.server import Server
 from chassis.run import Service
-from chassis.starting import channel_tls, clock_of, observe, server_tls, token_of, verifier_of
+from chassis.starting import channel_tls, clock_of, observe, server_tls, token_of, told, verifier_of
 from chassis.sweep import Sweep
 from daysets import projection
 from daysets.follower import Follower
@@ -49,6 +49,8 @@ from lilitong.venue.v1 import (
     venue_pb2_grpc,
     visit_pb2_grpc,
 )
+from obstore.exceptions import BaseError
+from passes.errors import VaultError
 from passes.replay import ReplayGuard
 from passes.vault import DirectoryVault
 
@@ -100,7 +102,7 @@ async def build(settings: VenueSettings, clock: Clock, service: Service) -> None
     seal = sealing(settings.event_trace_key)
 
     # Store and bus.
-    pool = await pools.create(settings.store_url, application_name="venue", max_size=settings.pool_size)
+    pool = await store_of(settings, application_name="venue", max_size=settings.pool_size)
     service.closer("pool", lambda: pools.close(pool), limit=8)
     await maintain(pool, clock)
     bus = bus_of(service, settings)
@@ -110,8 +112,11 @@ async def build(settings: VenueSettings, clock: Clock, service: Service) -> None
     lists = await _restricted_list(settings, clock, service, pool, bus)
 
     # The register.
-    vault = DirectoryVault(settings.vault, provided=settings.vault_provided)
-    codes = VenueCodes(vault)
+    with told(settings.variable("vault"), VaultError):
+        vault = DirectoryVault(settings.vault, provided=settings.vault_provided)
+        codes = VenueCodes(vault)
+        log = Signer(settings.log_origin, vault.ed25519_key(enforcement.LOG_KEY))
+        vault.secret(VAULT_KEY)  # one that is missing is told now, and not at the first draw
     zone_bell = Broadcast(bus, ZONE_BELL)
     service.closer("zone bell", zone_bell.close)
     zones = ZoneCache(pool, zone_bell)
@@ -131,12 +136,13 @@ async def build(settings: VenueSettings, clock: Clock, service: Service) -> None
     check_outs = CheckOuts(pool, clock, zones, searching, recorder.tell)
 
     # Inspections and the ladder; suspensions stand in the service's own log.
-    log = Signer(settings.log_origin, vault.ed25519_key(enforcement.LOG_KEY))
+    with told(settings.variable("photo_store"), OSError, ValueError, BaseError):
+        photos = open_store(settings.photo_store, settings.vault.parent / "venue-photos")
     enforcing = enforcement.build(
         pool,
         clock,
         log,
-        open_store(settings.photo_store, settings.vault.parent / "venue-photos"),
+        photos,
         seal=seal,
         told=relay.wake,
         zones_changed=zones.announce,
@@ -179,9 +185,7 @@ async def build(settings: VenueSettings, clock: Clock, service: Service) -> None
 
 async def _upkeep(settings: VenueSettings, clock: Clock, service: Service, sweep: Sweep) -> None:
     """One partition a turn, on a connection whose statements may last: it hinders nobody."""
-    patient = await pools.create(
-        settings.store_url, application_name="venue upkeep", min_size=0, max_size=1, statement_seconds=110
-    )
+    patient = await store_of(settings, application_name="venue upkeep", min_size=0, max_size=1, statement_seconds=110)
     service.closer("upkeep pool", lambda: pools.close(patient), limit=8)
     sweep.register("closed partitions", 600, lambda: reindex_closed(patient, clock))
 

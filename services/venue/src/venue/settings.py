@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from chassis.settings import ReadableFolder, ServiceSettings
+from chassis.settings import ReadableFolder, ServiceSettings, Target
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
@@ -30,6 +30,6 @@ class VenueSettings(ServiceSettings):
         "http://localhost:8080/v1/document-verifications/{verification_id}"
     )
     poster_body: Annotated[str, Field(min_length=1, max_length=60)] = "离石区疫情防控办公室"
-    quarantine_target: Annotated[str, Field(pattern=r"^.+:\d{1,5}$", description="host:port")]
+    quarantine_target: Target
     pool_size: Annotated[int, Field(ge=6, le=100)] = 12
     commit_connections: Annotated[int, Field(ge=1, le=4)] = 2

@@ -1,6 +1,5 @@
 """Certificates of servers and channels, read again when their files change, so that a new one needs no restart."""
 
-import ssl
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -11,34 +10,14 @@ from typing import Final
 import grpc
 import structlog
 
+from chassis.certificates import TlsError, check
 from chassis.workloads import stamp
+
+__all__ = ["ClientTls", "Renewing", "ServerTls", "TlsError", "Watch", "check"]
 
 _LOOK_EVERY: Final = 1.0
 
 _log = structlog.get_logger("chassis.rpc.tls")
-
-
-class TlsError(Exception):
-    """Files that make no TLS; the text says which and why, and quotes nothing of them."""
-
-
-def check(*, certificate: Path | None = None, key: Path | None = None, authority: Path | None = None) -> None:
-    """Raises `TlsError` when a file is unreadable or no PEM, or when the key is not the certificate's."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if certificate is not None and key is not None:
-        _tried(f"the certificate {certificate} and the key {key}", lambda: context.load_cert_chain(certificate, key))
-    if authority is not None:
-        _tried(f"the authority {authority}", lambda: context.load_verify_locations(authority))
-
-
-def _tried(what: str, load: Callable[[], None]) -> None:
-    try:
-        load()
-    except ssl.SSLError as error:
-        why = "they do not belong together" if error.reason == "KEY_VALUES_MISMATCH" else "there is no usable PEM in it"
-        raise TlsError(f"{what} cannot be used: {why}") from None
-    except OSError as error:
-        raise TlsError(f"{what} cannot be read: {error.strerror}") from None
 
 
 class Watch:

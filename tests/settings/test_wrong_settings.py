@@ -1,0 +1,126 @@
+"""A missing or wrong setting stops a service at the start, with one sentence that names the variable and shows no value."""
+
+import base64
+from importlib import import_module
+
+import pytest
+from chassis.settings import SettingsError, load
+from devstack.certificates import Authority
+
+pytestmark = pytest.mark.feature("X11")
+SERVICES = {
+    "venue": "VenueSettings",
+    "checkpoint": "CheckpointSettings",
+    "quarantine": "QuarantineSettings",
+    "gateway": "GatewaySettings",
+}
+SECRET = "hunter2"
+FREE = {"nats_password", "database_password"}  # any text; wrong ones are the server's to refuse
+
+
+def kind(service):
+    return getattr(import_module(f"{service}.settings"), SERVICES[service])
+
+
+FIELDS = [(service, name) for service in SERVICES for name in kind(service).model_fields]
+
+
+@pytest.fixture
+def good(tmp_path, monkeypatch):
+    """Everything that is required, for a service; an environment of its own."""
+    (tmp_path / "jwks.json").write_text('{"keys": []}')
+    pair = Authority(tmp_path / "ours", "ours").issue("server")
+
+    def told(service, **changes):
+        values = {
+            "jwks": str(tmp_path / "jwks.json"),
+            "issuer": "https://issuer.example",
+            "database_url": f"postgresql://{service}:{SECRET}@127.0.0.1/x",
+            "nats_url": "nats://127.0.0.1:4222",
+            "event_trace_key": base64.b64encode(bytes(32)).decode(),
+            "vault": str(tmp_path / "vault"),
+            "quarantine_target": "127.0.0.1:1",
+            "venue_target": "127.0.0.1:2",
+            "checkpoint_target": "127.0.0.1:3",
+            "tls_certificate": str(pair.certificate),
+            "tls_key": str(pair.key),
+        } | changes
+        for name, value in values.items():
+            if value is None:
+                monkeypatch.delenv(f"{service}_{name}".upper(), raising=False)
+            else:
+                monkeypatch.setenv(f"{service}_{name}".upper(), value)
+        return kind(service)
+
+    return told
+
+
+def complaint(kind):
+    with pytest.raises(SettingsError) as caught:
+        load(kind)
+    said = str(caught.value)
+    assert "\n" not in said
+    assert said.endswith(".")
+    assert SECRET not in said
+    return said
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_what_is_required_is_enough(good, service):
+    load(good(service))
+
+
+@pytest.mark.parametrize(
+    ("service", "name"), [each for each in FIELDS if kind(each[0]).model_fields[each[1]].is_required()]
+)
+def test_a_setting_that_is_missing_is_named(good, service, name):
+    assert complaint(good(service, **{name: None})) == f"{service.upper()}_{name.upper()} is missing."
+
+
+# What no such setting may be: a text with a space and a line break is neither a number, an address, a name nor a file's.
+@pytest.mark.parametrize(("service", "name"), [each for each in FIELDS if each[1] not in FREE | {"vault"}])
+def test_a_setting_that_is_wrong_is_named_and_not_quoted(good, service, name):
+    wrong = "" if name in {"issuer", "audience", "poster_body"} else f"/{SECRET} \n:x"
+    if name == "database_url":
+        wrong = f"mysql://{SECRET}"
+    said = complaint(good(service, **{name: wrong}))
+    assert f"{service.upper()}_{name.upper()}" in said
+
+
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("listen", "0.0.0.0:99999"),
+        ("metrics_listen", "0.0.0.0:70000"),
+        ("jwks", "/no/such/file"),
+        ("workload_key", "/no/such/file"),
+        ("workload_trust", "/no/such/folder"),
+        ("tls_authority", "/no/such/file"),
+    ],
+)
+def test_files_that_are_not_there_and_ports_that_cannot_be_are_told(good, service, name, value):
+    assert f"{service}_{name}".upper() in complaint(good(service, **{name: value}))
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_key_of_another_certificate_is_told(good, service, tmp_path):
+    other = Authority(tmp_path / "others", "others").issue("other")
+    said = complaint(good(service, tls_key=str(other.key)))
+    assert "they do not belong together" in said
+    assert f"{service.upper()}_TLS_KEY" in said
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_workload_key_of_another_kind_is_told(good, service, tmp_path):
+    (tmp_path / "odd.pem").write_text(f"-----BEGIN PRIVATE KEY-----\n{SECRET}\n-----END PRIVATE KEY-----\n")
+    assert f"{service.upper()}_WORKLOAD_KEY is wrong" in complaint(
+        good(service, workload_key=str(tmp_path / "odd.pem"))
+    )
+
+
+@pytest.mark.parametrize("service", ["venue", "checkpoint", "quarantine"])
+def test_a_broker_account_is_whole_or_none(good, service):
+    for one in ({"nats_user": "venue"}, {"nats_password": SECRET}):
+        said = complaint(good(service, **({"nats_user": None, "nats_password": None} | one)))
+        assert said == f"{service.upper()}_NATS_USER and {service.upper()}_NATS_PASSWORD belong together."
