@@ -3,7 +3,7 @@
 import base64
 import ipaddress
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -39,19 +39,26 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
-    """Whom it calls (host:port) and which logs it believes. server_ca: PEM, empty for the system's authorities."""
+    """Whom it calls (host:port) and which logs it believes. server_ca: PEM, empty for the system's authorities.
+
+    client_certificate, client_key: PEM, shown to a server that takes only known machines (mutual TLS); empty for none.
+    """
 
     target: str
     log_keys: tuple[Verifier, ...]
     server_ca: str = ""
     plaintext: bool = False
     device: Device | None = None
+    client_certificate: str = ""
+    client_key: str = field(default="", repr=False)
 
     def credentials(self, target: str) -> grpc.ChannelCredentials | None:
         """For TLS; None for this machine's own addresses, or where the enrolment allows to speak in the clear."""
-        if self.server_ca:
-            return grpc.ssl_channel_credentials(self.server_ca.encode())
-        return None if self.plaintext or _is_here(target) else grpc.ssl_channel_credentials()
+        if not self.server_ca and not self.client_key and (self.plaintext or _is_here(target)):
+            return None
+        return grpc.ssl_channel_credentials(
+            self.server_ca.encode() or None, self.client_key.encode() or None, self.client_certificate.encode() or None
+        )
 
 
 def make_device(folder: Path) -> Device:
@@ -94,6 +101,7 @@ def read_enrolment(path: Path) -> Enrolment:
             server_ca=str(text.get("server_ca") or ""),
             plaintext=text.get("plaintext") is True,
             device=_device(text, path) if text.get("device_key") else None,
+            **_client(text),
         )
     except KeyError as error:
         raise StateError(
@@ -106,12 +114,14 @@ def read_enrolment(path: Path) -> Enrolment:
 
 
 def save_enrolment(folder: Path, enrolment: Enrolment) -> None:
-    """The folder's copy, without the key."""
+    """The folder's copy, without the device's key."""
     text = {
         "target": enrolment.target,
         "log_keys": [key.encode() for key in enrolment.log_keys],
         "server_ca": enrolment.server_ca,
         "plaintext": enrolment.plaintext,
+        "client_certificate": enrolment.client_certificate,
+        "client_key": enrolment.client_key,
     }
     _write(folder / ENROLMENT, text)
 
@@ -120,6 +130,13 @@ def describe(device: Device) -> str:
     """What the checkpoint lead needs to enrol it."""
     public = base64.b64encode(device.public_key()).decode()
     return f"device_id:  {device.device_id}\npublic_key: {public}"
+
+
+def _client(text: dict[str, Any]) -> dict[str, str]:
+    found = {name: str(text.get(name) or "") for name in ("client_certificate", "client_key")}
+    if bool(found["client_certificate"]) != bool(found["client_key"]):
+        raise TypeError("client_certificate and client_key belong together")
+    return found
 
 
 def _device(text: dict[str, Any], path: Path) -> Device:
