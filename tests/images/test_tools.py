@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.images import build, cgroups, engines, sheet
+from tools.images import build, cgroups, credentials, engines, sheet
 from tools.images.probe import Seen
 from tools.images.workspace import IMAGES, ROOT, Requirement, locked, needs, share
 
@@ -129,6 +129,24 @@ def test_the_page_that_images_draw_shows_both_fonts():
     for font in ("Noto Serif SC", "Noto Sans SC"):
         assert font in sheet.CODE
         assert digest(sheet.CODE.replace(font, "Libertinus Serif")) != whole
+
+
+@pytest.mark.parametrize("root", [True, False])
+def test_the_trial_s_keys_belong_to_whom_the_services_run_as(tmp_path, monkeypatch, root):
+    chowned = []
+    monkeypatch.setattr(credentials.os, "geteuid", lambda: 0 if root else 1000)
+    monkeypatch.setattr(credentials.os, "chown", lambda path, user, group: chowned.append((path, user, group)))
+    credentials.write_credentials(tmp_path / "state", ("venue",), 65532)
+    made = {str(path.relative_to(tmp_path / "state")) for path in (tmp_path / "state").rglob("*")}
+    assert {"issuer.crt", "issuer.key", "tls.pem", "venue.crt", "venue.key"} <= made
+    assert {"workload/venue.key", "trust/venue.crt", "vault-venue"} <= made
+    if root:
+        assert {path for path, *ids in chowned if ids == [65532, 65532]} == {
+            tmp_path / "state",
+            *(tmp_path / "state").rglob("*"),
+        }
+    else:
+        assert (chowned, (tmp_path / "state/venue.key").stat().st_mode & 0o777) == ([], 0o644)
 
 
 def test_a_requirement_that_cannot_be_read_is_an_error():
