@@ -120,6 +120,12 @@ class House:
         with calling(OFFICER):
             return (await self.venues.RegisterVenue(request, None)).venue
 
+    async def close(self, venue):
+        """Close it for good."""
+        request = venue_pb2.CloseVenueRequest(request_id=str(uuid4()), venue_id=venue.venue_id, reason="歇业")
+        with calling(OFFICER):
+            return (await self.venues.CloseVenue(request, None)).venue
+
     def scan(self, name, code, *, key=None, at=None, late=False, **shown):
         """A request as the app backend sends it when a resident scanned `code`."""
         context = venue_code.parse(code).to_bytes()

@@ -270,3 +270,19 @@ async def test_nobody_takes_the_id_of_what_a_positive_result_will_propose(chain)
     answer = await chain.result(sample, POSITIVE)
     assert answer.proposal_id not in {"", sample.sample_id}
     assert (await chain.get(lot)).lot.state == pb.LOT_STATE_HELD
+
+
+async def test_a_venue_that_closed_since_stays_in_the_trace_and_is_told_as_closed(chain):
+    source = await chain.premises()
+    market = await chain.house.register(category=5)
+    lot = await chain.released(source)
+    await chain.send(lot, source.venue_id, market.venue_id, 300)
+    await chain.house.close(market)
+    await chain.recalled(lot)
+    places = [(each.venue_id, each.there, each.closed) for each in (await chain.trace(lot)).places]
+    assert places == [(source.venue_id, 700, False), (market.venue_id, 300, True)]
+    (event,) = await chain.events("recalled")
+    assert [(each.venue_id, each.closed) for each in event.places] == [
+        (source.venue_id, False),
+        (market.venue_id, True),
+    ]

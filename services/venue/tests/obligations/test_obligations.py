@@ -283,3 +283,27 @@ async def test_a_drill_has_its_own_papers_and_counts(desk, house):
     assert letter.number == "演离防责〔2022〕1号"
     assert (await desk.coverage())["141102001", 3, LETTER] == (1, 0, 0, 0)
     assert (await desk.coverage(drill_id="drill-1"))["141102001", 3, LETTER] == (1, 1, 0, 0)
+
+
+async def test_a_closed_venue_is_asked_for_nothing_more_and_keeps_what_it_had(desk, house):
+    open_one, closed = [await house.register() for _ in range(2)]
+    await desk.template(LETTER)
+    assert (await desk.issue()).issued == 2
+    (letter,) = await desk.of(closed)
+    await desk.template(NOTICE)
+    before = desk.service(closed, [letter])
+    house.clock.advance(timedelta(hours=1))
+    await house.close(closed)
+    after = desk.service(closed, [letter])
+
+    assert ((await desk.issue()).issued, len(await desk.of(closed))) == (1, 1)
+    assert {each.venue_id for each in await missing(desk)} == {open_one.venue_id}
+    assert [counts[0] for counts in (await desk.coverage()).values()] == [1, 1]
+    assert await refused(desk.call(desk.grid, after)) == "VENUE_CLOSED"
+    await desk.call(desk.grid, before)  # what happened before is told afterwards, as from a phone without a net
+    assert await refused(desk.acknowledge(letter)) == "VENUE_CLOSED"
+
+
+async def missing(desk):
+    request = pb.ListMissingObligationsRequest(area="141102", stage=pb.OBLIGATION_STAGE_SERVED)
+    return (await desk.call(desk.officer, request)).missing
