@@ -49,7 +49,7 @@ _TEMPLATE: Final = """
     FROM obligation_templates t LEFT JOIN obligation_template_versions v USING (template_id)
 """
 
-# Every venue of the scope that is not closed ($1 area, $2 category, $3 kind, $4 drill) with the template in force for it, of each kind.
+# Every open venue of the scope ($1 area, $2 category, $3 kind, $4 drill) with the template in force for it, of each kind.
 _DUE: Final = """
     WITH latest AS (
         SELECT DISTINCT ON (kind, area, category) template_id, kind, area, category FROM obligation_template_versions
