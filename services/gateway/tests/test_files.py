@@ -22,6 +22,7 @@ async def chunks(content, size=100_000):
 
 @pytest.mark.parametrize("size", [0, 1, files.PART - 1, files.PART, files.PART + 1, 3 * files.PART])
 @pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.case("happy path")
 async def test_a_file_arrives_whole_and_in_order_whatever_its_size(door, size, streamed):
     content = bytes(number % 251 for number in range(size))
     response = await put(door, chunks(content) if streamed else content)
@@ -35,6 +36,7 @@ async def test_a_file_arrives_whole_and_in_order_whatever_its_size(door, size, s
     assert "import_id" in response.json()
 
 
+@pytest.mark.case("bad input")
 async def test_a_gigabyte_is_refused_at_the_bound_and_what_follows_is_not_kept(door):
     sent = 0
 
@@ -51,6 +53,7 @@ async def test_a_gigabyte_is_refused_at_the_bound_and_what_follows_is_not_kept(d
     assert not any(each.request.last for each in door.peers.asked)
 
 
+@pytest.mark.case("bad input")
 async def test_a_length_beyond_the_bound_is_refused_before_anything_is_passed_on(door):
     response = await put(door, b"x", **{"Content-Length": str(files.LIMIT + 1)})
     assert response.status_code == 413
@@ -60,6 +63,7 @@ async def test_a_length_beyond_the_bound_is_refused_before_anything_is_passed_on
 @pytest.mark.parametrize(
     "headers", [{"Content-Type": "application/json"}, {"Content-Encoding": "gzip"}, {"Content-Type": ""}]
 )
+@pytest.mark.case("bad input")
 async def test_what_is_no_file_is_refused(door, headers):
     response = await put(door, b"{}", **headers)
     assert (response.status_code, response.json()["reason"]) == (415, "FILE_REQUIRED")

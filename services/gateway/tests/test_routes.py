@@ -103,6 +103,7 @@ async def test_a_route_hands_on_credentials_purpose_and_deadline(door, operation
 
 
 @pytest.mark.parametrize("operation", named([each for each in NORMAL if not each.reads and each.keyed]))
+@pytest.mark.case("bad input")
 async def test_a_write_without_an_idempotency_key_is_refused_and_reaches_nobody(door, operation):
     response = await send(door, operation, key=None)
     assert (response.status_code, response.json()["reason"]) == (400, "IDEMPOTENCY_KEY_REQUIRED")
@@ -117,6 +118,7 @@ async def test_a_read_by_post_needs_no_idempotency_key(door, operation):
 
 
 @pytest.mark.parametrize("operation", named([each for each in NORMAL if not each.reads]))
+@pytest.mark.case("bad input")
 async def test_a_body_cannot_give_what_the_path_or_a_header_gives(door, operation):
     for name in operation.hidden:
         response = await send(door, operation, body=request_example(operation) | {name: KEY})

@@ -19,6 +19,7 @@ def told(**given):
     return pb.VerifyDocumentResponse(verification=found)
 
 
+@pytest.mark.case("happy path")
 async def test_anybody_is_answered_without_credentials_and_none_are_handed_on(door):
     door.peers.answers["VerifyDocument"] = told()
     response = await door.client.get(PATH)
@@ -83,6 +84,7 @@ async def test_whoever_asks_too_fast_is_told_to_wait_and_reaches_nobody(make_doo
     assert len(door.peers.asked) == 2
 
 
+@pytest.mark.case("bad input")
 async def test_an_id_that_is_too_long_is_refused_and_an_absent_service_is_said(door):
     response = await door.client.get("/v1/document-verifications/" + "a" * 65)
     assert (response.status_code, response.json()["reason"]) == (400, "INVALID_REQUEST")

@@ -46,6 +46,7 @@ def document(reading, kind=DocumentKind.RECTIFICATION_NOTICE, number=338, drill_
 
 
 @pytest.mark.parametrize("kind", list(DocumentKind))
+@pytest.mark.case("happy path")
 async def test_a_sheet_says_who_issued_what_to_whom_and_its_code_leads_to_its_verification(renderer, reading, kind):
     made = document(reading, kind)
     pdf = await renderer.render(made, PDF)
@@ -67,6 +68,7 @@ async def test_a_drills_sheet_says_so_across_the_page(renderer, reading, kind):
 
 
 @pytest.mark.parametrize("hostile", ["#panic()", "*bold* _x_ $y$ @z <t> \\ `raw`", '[#read("/etc/passwd")]', "“引号”"])
+@pytest.mark.case("bad input")
 async def test_words_are_printed_as_they_are_and_never_run(renderer, reading, hostile):
     venue = reading.content["venue"] | {"name": hostile}
     text = reading.text(await renderer.render(document(reading, venue=venue), PDF))
@@ -80,6 +82,7 @@ async def test_a_poster_has_one_page_whatever_the_venue_is_called(renderer, read
     assert "滨" * 200 in reading.text(pdf)
 
 
+@pytest.mark.case("happy path")
 async def test_a_poster_comes_as_picture_too(renderer, reading):
     poster = document(reading, DocumentKind.POSTER)
     assert (await renderer.render(poster, DocumentFormat.PNG)).startswith(b"\x89PNG")
@@ -99,6 +102,7 @@ async def test_a_sheet_is_made_once_and_kept_within_its_bounds(reading):
     await renderer.close()
 
 
+@pytest.mark.case("concurrency")
 async def test_rendering_leaves_the_loop_free_and_a_crowd_is_told_to_come_back(reading):
     renderer = Renderer(reading.address, waiting=2)
     work = [asyncio.create_task(renderer.render(document(reading, number=n), PDF)) for n in range(4)]

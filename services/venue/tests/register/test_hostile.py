@@ -93,6 +93,7 @@ QUICK = [group for group in CORPUS if group not in ("long", "quotes")]
 
 @pytest.mark.feature("X8")
 @pytest.mark.parametrize("group", QUICK)
+@pytest.mark.case("bad input", of="V1")
 async def test_nothing_takes_the_job_down_or_leaves_half_a_row(office, house, group):
     for hostile in CORPUS[group]:
         await judge(office, house, hostile)
@@ -117,6 +118,7 @@ def forgotten_peak():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("group", ["quotes", "long"])
+@pytest.mark.case("bad input")
 async def test_bombs_end_within_bounded_memory(office, house, group):
     before = forgotten_peak()
     for hostile in CORPUS[group]:
@@ -126,6 +128,7 @@ async def test_bombs_end_within_bounded_memory(office, house, group):
     assert risen < 100
 
 
+@pytest.mark.case("bad input")
 async def test_a_good_row_behind_a_bomb_is_still_read(office, house):
     (bomb,) = [each for each in CORPUS["quotes"] if each.name == "bomb b'\"' 500"]
     job = await judge(office, house, bomb)
