@@ -42,7 +42,6 @@ class Api:
         purpose: (purpose, reference) sent with every call, for purpose-bound reads.
         traceparent: W3C trace context that every call continues.
         patience: seconds for which a call is repeated, with the same key, while the other side is away or busy.
-        patience: seconds for which a call is repeated, with the same key, while the other side is away or busy.
 
     """
 
@@ -83,6 +82,10 @@ class Api:
     async def post(self, path: str, body: Json | None = None, *, key: str | None = None) -> Json:
         """A write, with a fresh Idempotency-Key unless one is given. Raises ApiError."""
         return await self._send("POST", path, json=body or {}, headers={"Idempotency-Key": key or str(uuid4())})
+
+    async def upload(self, path: str, content: bytes, media_type: str) -> Json:
+        """A file as the body itself; the same again changes nothing. Raises ApiError."""
+        return await self._send("POST", path, content=content, headers={"Content-Type": media_type})
 
     async def delete(self, path: str, *, key: str | None = None) -> Json:
         """A write without a body. Raises ApiError."""

@@ -87,7 +87,14 @@ async def family(district: District, size: int, *, drill_id: str = "") -> list[P
     return phones
 
 
-async def venue(district: District, *, category: str = "restaurant", drill_id: str = "", capacity: int = 60) -> Place:
+async def venue(
+    district: District,
+    *,
+    category: str = "restaurant",
+    drill_id: str = "",
+    capacity: int = 60,
+    area: str = community(FENGSHAN, 1),
+) -> Place:
     """A new venue with one zone."""
     venue_id, operator = str(uuid4()), f"operator-{uuid4().hex[:8]}"
     registration = {
@@ -95,7 +102,7 @@ async def venue(district: District, *, category: str = "restaurant", drill_id: s
         "venue_id": venue_id,
         "name": "和顺饭店(演示)",
         "category": category,
-        "area": community(FENGSHAN, 1),
+        "area": area,
         "address": "演示街1号",
         "zones": [{"name": "大厅", "capacity": capacity}],
         "operators": [operator],
