@@ -304,3 +304,18 @@ def noon(clock) -> datetime:
 def who() -> SimpleNamespace:
     """Callers."""
     return SimpleNamespace(officer=OFFICER, app=APP, operator=OPERATOR, other=OTHER_OPERATOR, area=AREA)
+
+
+@pytest.fixture
+def altered():
+    """`altered(request, name="other")`: a copy with other content under the same request id."""
+
+    def alter(request, **changes):
+        other = type(request)()
+        other.CopyFrom(request)
+        for name, value in changes.items():
+            setattr(other, name, value)
+        assert other != request
+        return other
+
+    return alter
