@@ -10,10 +10,6 @@ from zoneinfo import ZoneInfo
 
 import orjson
 from chassis.access import NOWHERE, allow
-from chassis.auth import ANONYMOUS
-from chassis.errors import Kind
-from chassis.rpc import outgoing
-from chassis.rpc.validation import validate
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -22,7 +18,7 @@ from gateway.clients import Upstreams
 from gateway.door import headers_of
 from gateway.front import visit_of
 from gateway.limits import Buckets
-from gateway.problems import HttpError
+from gateway.opened import OpenCall
 from gateway.routes.documents import DOCUMENTS
 from gateway.serving import refuse
 
@@ -56,11 +52,10 @@ _FALSE: Final = ("查无此文书", "Not genuine: no such document was issued", 
 
 
 class Verifications:
-    """`buckets`: by the address of whoever asks, in memory only; behind a proxy that hides it all share one bucket."""
+    """`buckets`: as of `OpenCall`."""
 
     def __init__(self, upstreams: Upstreams, buckets: Buckets) -> None:
-        self._rpc = DOCUMENTS["VerifyDocument"]
-        self._call, self._buckets = upstreams.call(self._rpc), buckets
+        self._asked = OpenCall(upstreams, DOCUMENTS["VerifyDocument"], buckets, seconds=_SECONDS)
 
     @allow(anonymous=True, area=NOWHERE)
     async def serve(self, request: Request) -> Response:
@@ -69,29 +64,12 @@ class Verifications:
         headers: dict[str, str] = {}
         try:
             headers = headers_of(request.scope)
-            self._admit(request)
-            message: Any = self._rpc.request()
-            message.verification_id = request.path_params["verification_id"]
-            validate(message)
-            outgoing.bind(outgoing.Incoming())
-            found = codec.encode((await self._call(message, timeout=_SECONDS)).verification)
+            found = codec.encode((await self._asked.answer(request)).verification)
         except Exception as error:  # noqa: BLE001 - every failure has a public face
             return refuse(error, headers, parameters=("verification_id",))
         if "text/html" in headers.get("accept", ""):
             return Response(page(found), 200, _HEADERS, "text/html; charset=utf-8")
         return Response(orjson.dumps(found), 200, _HEADERS, "application/json")
-
-    def _admit(self, request: Request) -> None:
-        """Raises 429."""
-        taken = self._buckets.take(request.client.host if request.client else ANONYMOUS.subject)
-        if not taken.allowed:
-            raise HttpError(
-                429,
-                Kind.EXHAUSTED,
-                "RATE_LIMITED",
-                "You are asking faster than your limit allows.",
-                headers={"retry-after": str(int(taken.wait) + 1)},
-            )
 
 
 def page(found: Any) -> str:
