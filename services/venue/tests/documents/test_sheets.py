@@ -15,11 +15,18 @@ pytestmark = pytest.mark.feature("V8")
 PDF = DocumentFormat.PDF
 WORDS = {
     DocumentKind.INSPECTION_FORM: ("疫情防控检查表", "从业人员和顾客佩戴口罩", "不合格", "2022年3月18日10时30分"),
-    DocumentKind.RECTIFICATION_NOTICE: ("整改通知书", "两名店员未戴", "2022年3月20日10时30分前", "申诉"),
-    DocumentKind.YELLOW_CARD: ("黄牌", "从业人员和顾客佩戴口罩", "2022年3月20日10时30分"),
-    DocumentKind.RED_CARD: ("红牌", "从业人员和顾客佩戴口罩"),
+    DocumentKind.RECTIFICATION_NOTICE: (
+        "整改通知书",
+        "未落实：从业人员和顾客佩戴口罩",
+        "两名店员未戴",
+        "2022年3月20日10时30分前",
+        "申诉",
+    ),
+    DocumentKind.YELLOW_CARD: ("黄牌", "未落实：从业人员和顾客佩戴口罩", "2022年3月20日10时30分"),
+    DocumentKind.RED_CARD: ("红牌", "未落实：从业人员和顾客佩戴口罩"),
     DocumentKind.SUSPENSION_DECISION: (
         "停业整顿决定书",
+        "依照阶梯处置办法（第4版）第2步",
         "2022年3月18日10时30分起",
         "2022年3月21日10时30分止",
         "到期自行终止",

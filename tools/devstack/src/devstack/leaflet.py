@@ -26,8 +26,8 @@ from devstack.teller import Teller
 PHONES: Final = ("visitor", "ill", "passerby")
 """People whom nobody stops, until calls.sh takes the first two to a venue and confirms that one of them is a case."""
 ROLES: Final = (
-    "app_backend", "approver", "auditor", "checkpoint_lead", "command", "enforcement_lead", "grid_worker", "inspector", "laboratory",
-    "policy_editor", "registrar", "tracer", "venue_officer", "venue_operator", "volunteer",
+    "app_backend", "approver", "auditor", "checkpoint_lead", "command", "enforcement_lead", "grid_worker", "inspector",
+    "laboratory", "policy_editor", "registrar", "tracer", "venue_officer", "venue_operator", "volunteer",
 )  # fmt: skip
 SECONDS: Final = ("approver", "enforcement_lead", "inspector")
 """Roles of which some things need a second person."""

@@ -103,14 +103,19 @@ class SubDistrict:
 
     def scaled(self, part: int) -> "SubDistrict":
         """The same work for one venue in `part`; every kind of thing still happens."""
-        numbers = {
-            name: max(2, getattr(self, name) // part)
-            for name in ("venues", "passing", "mended", "unbarred", "reopened")
-        }
-        first, second, third = (count // part for count in self.failing)
-        third = max(3, third)
-        second = max(third + 3, second)
-        return replace(self, failing=(max(second + 3, first), second, third), **numbers)
+        third = max(3, self.failing[2] // part)
+        second = max(third + 3, self.failing[1] // part)
+        first = max(second + 3, self.failing[0] // part)
+        passing = max(2, self.passing // part)
+        return replace(
+            self,
+            venues=max(first + passing, self.venues // part),
+            failing=(first, second, third),
+            passing=passing,
+            mended=min(first - second, max(2, self.mended // part)),
+            unbarred=min(second - third, max(2, self.unbarred // part)),
+            reopened=min(third - 1, max(2, self.reopened // part)),
+        )
 
 
 PUBLISHED: Final[Mapping[str, Mapping[str, int]]] = {

@@ -41,11 +41,11 @@ class WorkResult:
 
 
 class Work:
-    """Plays it on a running system. `plans`: the sub-districts, Fengshan first."""
+    """Plays it on a running system. `plans`: the sub-districts, Fengshan first; `offices`: theirs, once registered."""
 
     def __init__(self, district: District, teller: Teller, plans: Sequence[SubDistrict] = BOTH) -> None:
         self._district, self._teller, self._plans = district, teller, plans
-        self._offices: list[Office] = []
+        self.offices: list[Office] = []
         self._seconds = 0.0
 
     async def register(self, _: Sequence[Json] = ()) -> list[Json]:
@@ -54,17 +54,17 @@ class Work:
         await self._day(REGISTERED)
         for plan, encoding in zip(self._plans, ENCODINGS, strict=True):
             stored = await registering.register(self._district, plan, encoding)
-            self._offices.append(Office(self._district, plan, stored))
+            self.offices.append(Office(self._district, plan, stored))
         self._district.travel(former)
         await asyncio.sleep(SETTLE_SECONDS)
         self._seconds += time.monotonic() - began
-        return list(self._offices[0].venues)
+        return list(self.offices[0].venues)
 
     async def play(self) -> WorkResult:
         """From the letters to the figures. Raises BrokenPromiseError when a figure does not hold, DistrictError, ApiError."""
         began = time.monotonic()
         self._teller.chapter("Ten days of two sub-districts, in fast motion 两个街道的十天")
-        check = SpotCheck(self._offices[0])
+        check = SpotCheck(self.offices[0])
         await self._papers(check)
         await self._inspections(check)
         await self._consequences()
@@ -73,19 +73,19 @@ class Work:
         self._teller.chapter("Seven supervision teams 督导组, sent by the draw 双随机")
         for team in await check.coverage():
             self._teller.say(_team(team))
-        told = await self._figures()
+        told = await self.count()
         self._seconds += time.monotonic() - began
         self._teller.say(f"played in {duration(self._seconds)}, through the public API alone")
         return WorkResult(
             {each.work.area: {figure.name: figure.summary for figure in each.figures} for each in told},
-            sum(office.recorded for office in self._offices),
+            sum(office.recorded for office in self.offices),
             round(self._seconds, 1),
         )
 
     async def _papers(self, check: SpotCheck) -> None:
-        teller, fengshan = self._teller, self._offices[0]
+        teller, fengshan = self._teller, self.offices[0]
         day = await self._day(REGISTERED)
-        for office in self._offices:
+        for office in self.offices:
             teller.say(
                 f"{day}  {office.work.name}: {len(office.venues):,} venues 场所 imported from the office's CSV file"
             )
@@ -100,14 +100,14 @@ class Work:
             f"{day}  {len(TEAMS)} supervision teams 督导组; {len(check.assigned)} venues drawn 双随机, nobody knows yet"
         )
         fengshan.choose(check.wanting())
-        for office in self._offices[1:]:
+        for office in self.offices[1:]:
             office.choose([])
 
     async def _inspections(self, check: SpotCheck) -> None:
         day = await self._day(INSPECTED)
         with self._teller.step(f"{day}  the teams stand at {len(check.assigned)} doors"):
             done = await check.visit()
-        for office in self._offices:
+        for office in self.offices:
             first = office.work.failing[0]
             with self._teller.step(
                 f"{day}  {office.work.name}: {first:,} venues fail their first inspection 首次不合格"
@@ -117,33 +117,34 @@ class Work:
     async def _consequences(self) -> None:
         teller = self._teller
         day = await self._day(MENDED)
-        for office in self._offices:
+        for office in self.offices:
             with teller.step(f"{day}  {office.work.name}: {office.work.mended} have rectified 整改 and pass 复查合格"):
                 await office.mend()
         day = await self._day(SECOND)
-        for office in self._offices:
+        for office in self.offices:
             with teller.step(f"{day}  {office.work.name}: {office.work.failing[1]} fail a second time"):
                 await office.again(2)
         day = await self._day(THIRD)
-        for office in self._offices:
+        for office in self.offices:
             third = office.work.failing[2]
             said = f"{day}  {office.work.name}: {third} a third time; suspended 停业整顿 and sealed 封条 once a lead approves"
             with teller.step(said):
                 await office.again(3)
                 await office.suspend()
         day = await self._day(REOPENED)
-        for office in self._offices:
+        for office in self.offices:
             said = (
                 f"{day}  {office.work.name}: {office.work.reopened} pass, one proposes, another lifts 解除: open again"
             )
             with teller.step(said):
                 await office.reopen()
 
-    async def _figures(self) -> list[figures.Told]:
+    async def count(self) -> list[figures.Told]:
+        """Reads and tells every figure. Raises BrokenPromiseError when one does not hold."""
         teller = self._teller
         teller.chapter("The figures 统计, from the summary and counted in the lists of documents")
         found = []
-        for office in self._offices:
+        for office in self.offices:
             told = await figures.read(self._district, office.work, office.recorded)
             found.append(told)
             teller.say(f"{office.work.name} ({office.work.area})    summary   listed")

@@ -41,22 +41,28 @@ def sheet(registrations: Sequence[Json]) -> str:
     return out.getvalue()
 
 
-async def register(district: District, work: SubDistrict, encoding: str) -> list[Json]:
-    """Imports the sub-district's venues; the stored ones in the order of the file. Raises DistrictError if a row is refused."""
+async def load(district: District, work: SubDistrict, encoding: str) -> Json:
+    """Imports the sub-district's file; the job when it is done. Raises DistrictError if it is not within `WAIT_SECONDS`."""
     wanted = venues(work.area, work.venues)
     officer = district.api("venue_officer", f"officer-{work.area}")
     import_id = str(uuid4())
-    await officer.post(
-        "/venue-imports", {"import_id": import_id, "area": work.area, "file_name": f"{work.name}场所.csv"}
-    )
+    described = {"import_id": import_id, "area": work.area, "file_name": f"{work.name}场所.csv"}
+    await officer.post("/venue-imports", described)
     await officer.upload(f"/venue-imports/{import_id}/file", sheet(wanted).encode(encoding), "text/csv")
     deadline = asyncio.get_running_loop().time() + WAIT_SECONDS
     while (job := await officer.get(f"/venue-imports/{import_id}"))["state"] not in ("done", "failed"):
-        district.progress(f"{work.name}", int(job["rows_read"]), len(wanted))
+        district.progress(work.name, int(job["rows_read"]), len(wanted))
         if asyncio.get_running_loop().time() > deadline:
             raise DistrictError(f"the import of {work.name} is not done after {WAIT_SECONDS:.0f} s: {job}")
         await asyncio.sleep(0.1)
-    if (job["created"], job["rejected"]) != (len(wanted), 0):
-        raise DistrictError(f"{len(wanted)} venues of {work.name} were to be imported: {job}")
+    return job
+
+
+async def register(district: District, work: SubDistrict, encoding: str) -> list[Json]:
+    """Imports the sub-district's venues; the stored ones in the order of the file. Raises DistrictError if a row is refused."""
+    job = await load(district, work, encoding)
+    if (job["created"], job["rejected"]) != (work.venues, 0):
+        raise DistrictError(f"{work.venues} venues of {work.name} were to be imported: {job}")
+    officer = district.api("venue_officer", f"officer-{work.area}")
     stored = {each["name"]: each for each in await pages(officer, "/venues", "venues", area=work.area, page_size=PAGE)}
-    return [stored[each["name"]] for each in wanted]
+    return [stored[each["name"]] for each in venues(work.area, work.venues)]
