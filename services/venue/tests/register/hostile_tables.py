@@ -52,7 +52,7 @@ def long() -> list[Hostile]:
         big("rows that are all the same", TAIL.encode(), 200_000, head=head),
         big("empty lines", b"\n", MIB, head=head, tail=tail),
         big("lines of commas", b",,,,,,,,,\n", MIB, head=head, tail=tail),
-        big("lines of one letter", b"x\n", 30_000, head=head, tail=tail),
+        big("lines of one letter", b"x\n", 30_000, head=head, tail=b"\n" + tail),
         small("a hundred columns", (HEAD.strip() + "," * 95 + "\r\n").encode() + tail),
         small("too many columns", (HEAD.strip() + "," * 200 + "\r\n").encode() + tail),
         small("too many cells", head + tail.strip() + b"," * 300 + b"\n" + tail),
