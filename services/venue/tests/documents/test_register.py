@@ -64,7 +64,7 @@ async def test_an_issue_whose_connection_dies_leaves_no_number(papers, house):
     await conn.execute("BEGIN")
     await issue(conn, papers.new(venue))
     pid = conn.get_server_pid()
-    await house.admin.execute("SELECT pg_terminate_backend($1)", pid)
+    await house.admin.execute("SELECT pg_terminate_backend($1, 5000)", pid)
     with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
         await conn.execute("COMMIT")
     await house.pool.release(conn)
