@@ -72,9 +72,19 @@ async def test_what_is_no_file_is_refused(door, headers):
 
 async def test_the_services_refusal_ends_the_upload(door):
     door.peers.answers["AppendImportPart"] = DomainError(Kind.PRECONDITION, "IMPORT_COMPLETE", "It is complete.")
-    response = await put(door, b"x" * (3 * files.PART))
+    sent = 0
+
+    async def pieces():
+        nonlocal sent
+        for _ in range(3):
+            sent += files.PART
+            yield b"x" * files.PART
+
+    response = await put(door, pieces())
     assert (response.status_code, response.json()["reason"]) == (409, "IMPORT_COMPLETE")
     assert len(door.peers.asked) == 1
+    # All was read: a connection on which something is left is closed under whoever uses it next.
+    assert sent == 3 * files.PART
 
 
 @pytest.mark.feature("X8")

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
 
-from chassis.errors import Kind
+from chassis.errors import DomainError, Kind
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -22,7 +22,8 @@ async def upload(
 ) -> Any:
     """The answer to the last part. `message` names what the file is for; `check` is held against every part.
 
-    Raises a 415 for what is no file, else as `bodies.pieces`, and what the service refuses: nothing more is read then.
+    Raises a 415 for what is no file, else as `bodies.pieces`, and what the service refuses: nothing more is passed on then,
+    but the rest is read, for a connection with an unread body is closed, and whoever uses it next is cut off.
     """
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in MEDIA_TYPES or headers.get("content-encoding", "identity").lower() != "identity":
@@ -33,12 +34,19 @@ async def upload(
             "Send the file itself as text/csv or application/octet-stream, without Content-Encoding.",
             headers={"accept-post": ", ".join(MEDIA_TYPES), "connection": "close"},
         )
-    offset, reply = 0, None
+    offset, reply, refusal = 0, None, None
     async for piece, last in pieces(request.receive, headers, LIMIT, size=PART, seconds=seconds):
+        if refusal is not None:
+            continue
         message.offset, message.data, message.last = offset, piece, last
-        check(message)
-        reply = await call(message, timeout=seconds)
+        try:
+            check(message)
+            reply = await call(message, timeout=seconds)
+        except DomainError as error:
+            refusal = error
         offset += len(piece)
+    if refusal is not None:
+        raise refusal
     return reply
 
 
