@@ -2,36 +2,37 @@
 
 from .hostile_making import HEAD, TAIL, Hostile, cells, small
 
+FORMULAS = [
+    "=1+1",
+    "+1",
+    "-1",
+    "@SUM(1)",
+    "\t=1",
+    "\r=1",
+    " =1",
+    '"=1',
+    "＝1",
+    "|cmd",
+    "%0A=1",
+    '=HYPERLINK("http://x")',
+    "=cmd|' /C x'!A0",
+]
+LETTERS = [
+    "\u202e店", "店\u200b店", "a" + "\u0301" * 10_000, "\ud800", "\uffff", "\U0010ffff", "😀" * 100, "\u0000店", "\ufeff店", "店" * 200,
+    "店" * 201, "ﷺ" * 100, "\u3000", "'; DROP TABLE venues; --", "<script>alert(1)</script>", "{{7*7}}", "${jndi:ldap://x}", "%s%n",
+]  # fmt: skip
+
 
 def formulas() -> list[Hostile]:
     """What a spreadsheet would compute (OWASP, CSV injection)."""
-    starts = [
-        "=1+1",
-        "+1",
-        "-1",
-        "@SUM(1)",
-        "\t=1",
-        "\r=1",
-        " =1",
-        '"=1',
-        "＝1",
-        "|cmd",
-        "%0A=1",
-        '=HYPERLINK("http://x")',
-        "=cmd|' /C x'!A0",
-    ]
-    return [each for title in ("场所名称", "场所类别", "容量", "负责人") for each in cells(title, starts)]
+    return [each for title in ("场所名称", "场所类别", "容量", "负责人") for each in cells(title, FORMULAS)]
 
 
 def letters() -> list[Hostile]:
     """Characters that turn, hide, join or break off, and what other programs take for commands."""
-    names = [
-        "\u202e店", "店\u200b店", "a" + "\u0301" * 10_000, "\ud800", "\uffff", "\U0010ffff", "😀" * 100, "\u0000店", "\ufeff店", "店" * 200,
-        "店" * 201, "ﷺ" * 100, "\u3000", "'; DROP TABLE venues; --", "<script>alert(1)</script>", "{{7*7}}", "${jndi:ldap://x}", "%s%n",
-    ]  # fmt: skip
     raw = [b"\xc0\xaf", b"\xed\xa0\x80", b"\xf5\x80\x80\x80", b"\x81", b"\x84\x31\xa4\x37", b"\xfe\x30\x81\x30"]
     head, tail = HEAD.encode(), TAIL.encode()
-    return cells("场所名称", names) + [small(f"bytes {each!r}", head + each + tail) for each in raw]
+    return cells("场所名称", LETTERS) + [small(f"bytes {each!r}", head + each + tail) for each in raw]
 
 
 def numbers() -> list[Hostile]:
