@@ -48,6 +48,8 @@ _STANDINGS: Final = {
     "annulled": ("真实，已撤销", "Genuine, annulled", "#9a6700"),
     "ended": ("真实，已失效", "Genuine, no longer in force", "#9a6700"),
 }
+_WRONG: Final = 400
+_LATER: Final = ("暂时无法核验，请稍后再试", "Cannot be checked right now, please try again shortly", "#5f6368")
 _FALSE: Final = ("查无此文书", "Not genuine: no such document was issued", "#b3261e")
 
 
@@ -66,7 +68,13 @@ class Verifications:
             headers = headers_of(request.scope)
             found = codec.encode((await self._asked.answer(request)).verification)
         except Exception as error:  # noqa: BLE001 - every failure has a public face
-            return refuse(error, headers, parameters=("verification_id",))
+            refused = refuse(error, headers, parameters=("verification_id",))
+            if "text/html" not in headers.get("accept", ""):
+                return refused
+            # Somebody in front of a door holds the phone: no program's answer. An id that cannot be one is no paper of ours.
+            kept = {"retry-after": refused.headers["retry-after"]} if "retry-after" in refused.headers else {}
+            words = _FALSE if refused.status_code == _WRONG else _LATER
+            return Response(_filled(words, "", ""), refused.status_code, _HEADERS | kept, "text/html; charset=utf-8")
         if "text/html" in headers.get("accept", ""):
             return Response(page(found), 200, _HEADERS, "text/html; charset=utf-8")
         return Response(orjson.dumps(found), 200, _HEADERS, "application/json")
@@ -92,7 +100,12 @@ def page(found: Any) -> str:
         f"<dt>{escape(name)} <small>{escape(name_en)}</small></dt><dd>{escape(text)}</dd>"
         for name, name_en, text in rows
     )
-    return _PAGE.format(title=escape(title), english=escape(english), colour=colour, drill=drill, rows=listed)
+    return _filled((title, english, colour), drill, f"<dl>{listed}</dl>")
+
+
+def _filled(words: tuple[str, str, str], drill: str, rows: str) -> str:
+    title, english, colour = words
+    return _PAGE.format(title=escape(title), english=escape(english), colour=colour, drill=drill, rows=rows)
 
 
 def _moment(text: str) -> str:
@@ -112,7 +125,7 @@ dt {{ color: #5f6368; padding-top: 10px }} dd {{ margin: 0; padding-bottom: 10px
 dd:last-child {{ border: 0 }}
 .drill {{ background: #fff3cd; border-radius: 10px; padding: 12px; text-align: center; font-weight: 600 }}
 footer {{ color: #5f6368; font-size: 14px; padding: 16px 0; text-align: center }}
-</style></head><body><header><h1>{title}</h1><p>{english}</p></header><main>{drill}<dl>{rows}</dl>
+</style></head><body><header><h1>{title}</h1><p>{english}</p></header><main>{drill}{rows}
 <footer>离里通文书核验 · Lilitong document verification</footer></main></body></html>
 """
 
