@@ -3,6 +3,7 @@
 import io
 from dataclasses import replace
 
+import httpx
 import pytest
 import pytest_asyncio
 from devstack import scene
@@ -84,6 +85,14 @@ async def test_the_exported_measures_are_the_failed_inspections(played, district
     body = {"export_id": scene.new_id(), "area": LIANHUACHI, "table": "measures", "format": "csv"}
     made = await officer.post("/exports", body)
     assert made["rows"] == sum(PLANS[1].failing)
+
+
+async def test_a_papers_code_leads_to_the_page_of_the_running_system(played, district):
+    address = district.stack.children["venue"].env["VENUE_VERIFICATION_URL"]
+    (paper, *_) = (await district.api("command").get("/documents", area=FENGSHAN, kind="seal"))["documents"]
+    async with httpx.AsyncClient(trust_env=False) as anybody:
+        page = await anybody.get(address.replace("{verification_id}", paper["verification_id"]))
+    assert (page.json()["genuine"], page.json()["number"]) == (True, paper["number"])
 
 
 async def test_the_same_files_again_change_nothing(played, district):

@@ -3,15 +3,19 @@
 import csv
 import io
 import json
+import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
+from devstack.api import Api
 from devstack.demo.places import FENGSHAN, LIANHUACHI, venues
 from devstack.stack import SERVICES, Stack, prepare_folder
 from devstack.work import ladders
 from devstack.work.figures import TEXTS, Figure, gaps
 from devstack.work.ladders import BOTH, FENGSHAN_WORK, LIANHUACHI_WORK, PUBLISHED, WITH_CARDS, WITHOUT_CARDS
 from devstack.work.registering import CHINESE, TITLES, sheet
+from httpcore._synchronization import current_async_library
 from venue.register.imports.layout import COLUMNS
 from venue.register.imports.rows import _CATEGORIES as KNOWN_TO_THE_REGISTER
 
@@ -87,3 +91,15 @@ def test_some_services_travel_and_the_others_stay(tmp_path):
     stack.set_clock(-86400.0, ("venue", "gateway"))
     told = {name: json.loads(stack.clock_file(name).read_text())["offset_seconds"] for name in SERVICES}
     assert told == {"quarantine": 0.0, "venue": -86400.0, "checkpoint": 0.0, "gateway": -86400.0}
+
+
+@pytest.mark.feature("X11")
+def test_a_caller_looks_only_once_for_a_package_that_is_not_there(monkeypatch):
+    assert Api  # whoever calls has imported it
+    looked = []
+    monkeypatch.setattr(
+        sys, "meta_path", [SimpleNamespace(find_spec=lambda name, *_: looked.append(name)), *sys.meta_path]
+    )
+    for _ in range(3):
+        current_async_library()
+    assert looked == []
