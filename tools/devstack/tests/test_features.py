@@ -1,6 +1,7 @@
 """The table of features: which cases count, and what is said where one is missing."""
 
 import json
+import textwrap
 
 import pytest
 from devstack import features
@@ -96,3 +97,20 @@ def test_a_case_that_is_none_ends_the_run(pytester, mark):
     found = pytester.runpytest_inprocess("-p", "devstack.features")
     assert found.ret == pytest.ExitCode.USAGE_ERROR
     found.stderr.fnmatch_lines(["*is no case of a feature of this test*"])
+
+
+@pytest.mark.parametrize(("asked", "left"), [((), {"kept"}), (("test_it.py::test_kept",), {"kept", "gone"})])
+def test_a_test_that_is_no_longer_there_is_forgotten_once_its_file_was_read_whole(pytester, asked, left):
+    pytester.makeini(MARKERS)
+    one = """
+        @pytest.mark.feature("V1")
+        def test_{}(): pass
+    """
+    pytester.makepyfile(
+        test_it="import pytest\n" + "".join(map(textwrap.dedent, (one.format("kept"), one.format("gone"))))
+    )
+    pytester.runpytest_inprocess("-p", "devstack.features")
+    pytester.makepyfile(test_it="import pytest\n" + textwrap.dedent(one.format("kept")))
+    pytester.runpytest_inprocess("-p", "devstack.features", "-k", "kept", *asked)
+    found = json.loads((pytester.path / features.RESULTS).read_text())
+    assert {node.rpartition("_")[2] for node in found} == left

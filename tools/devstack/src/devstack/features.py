@@ -62,8 +62,13 @@ class Recorder:
         self.features: dict[str, list[str]] = {}
         self.cases: dict[str, dict[str, list[str]]] = {}
         self.outcomes: dict[str, str] = {}
+        self.collected: dict[str, set[str]] = defaultdict(set)
 
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+    @pytest.hookimpl(tryfirst=True)  # before -m and -k leave some out
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        if not any("::" in argument for argument in config.args):
+            for item in items:
+                self.collected[item.nodeid.split("::")[0]].add(item.nodeid)
         for item in items:
             ids = sorted({str(name) for mark in item.iter_markers("feature") for name in mark.args})
             if ids:
@@ -83,6 +88,10 @@ class Recorder:
             node: {"features": self.features[node], "cases": self.cases[node], "outcome": outcome}
             for node, outcome in self.outcomes.items()
         }
+        # Of a file that was read as a whole, what is no longer in it.
+        for node in list(known):
+            if node not in self.collected.get(node.split("::")[0], {node}):
+                del known[node]
         self.path.parent.mkdir(exist_ok=True)
         self.path.write_text(json.dumps(known, indent=1, sort_keys=True))
 
