@@ -1,8 +1,11 @@
 """Files through the gateway: passed on in parts, bounded, never held whole; reports in one piece."""
 
+import asyncio
+
 import pytest
 from chassis.errors import DomainError, Kind
 from gateway import files
+from gateway.serving import FILES_AT_ONCE
 from lilitong.venue.v1 import import_pb2 as pb
 
 pytestmark = pytest.mark.feature("V1")
@@ -85,6 +88,25 @@ async def test_the_services_refusal_ends_the_upload(door):
     assert len(door.peers.asked) == 1
     # All was read: a connection on which something is left is closed under whoever uses it next.
     assert sent == 3 * files.PART
+
+
+async def test_only_so_many_files_are_read_at_once_and_each_has_its_turn(door, monkeypatch):
+    reading = most = 0
+    original = files.pieces
+
+    async def counted(*args, **given):
+        nonlocal reading, most
+        reading += 1
+        most = max(most, reading)
+        async for each in original(*args, **given):
+            await asyncio.sleep(0.01)
+            yield each
+        reading -= 1
+
+    monkeypatch.setattr(files, "pieces", counted)
+    responses = await asyncio.gather(*(put(door, b"x") for _ in range(3 * FILES_AT_ONCE)))
+    assert {response.status_code for response in responses} == {202}
+    assert most == FILES_AT_ONCE
 
 
 @pytest.mark.feature("X8")

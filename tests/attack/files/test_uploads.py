@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 from register import files
+from register.hostile_making import big
 
 pytestmark = [pytest.mark.slow, pytest.mark.feature("V1", "R9"), pytest.mark.timeout(120)]
 GOOD = files.many(5).encode()
@@ -163,6 +164,15 @@ async def test_strangers_put_nothing_into_an_import(office):
     for unknown, status in ((str(uuid4()), 404), ("none", 400)):
         assert (await office.put(unknown, GOOD)).status_code == status
     await untouched(office, import_id)
+
+
+@pytest.mark.case("concurrency", "bad input")
+async def test_two_dozen_large_files_at_once_are_never_held_whole(office):
+    large = big("large", b"x", 12 * MIB)
+    uploads = await asyncio.gather(*(office.send("large", large.pieces()) for _ in range(24)))
+    assert {upload.status for upload in uploads} == {202}
+    assert {upload.job["failure"] for upload in uploads} == {"ROW_TOO_LONG"}
+    await office.unharmed()
 
 
 async def test_after_all_this_everybody_is_there_and_has_room(office):
