@@ -37,6 +37,10 @@ PIECE: Final = 64 * 1024
 TITLES: Final = (
     "场所名称", "场所类别", "区划代码", "详细地址", "分区", "容量", "经营者", "负责人", "统一社会信用代码", "账号"
 )  # fmt: skip
+# What the search has taken by then it ends itself.
+_PUT_OFF: Final = """
+    DELETE FROM duplicate_queue WHERE seq IN (SELECT seq FROM duplicate_queue FOR UPDATE SKIP LOCKED)
+"""
 _IDS: Final = UUID("0d0c1b16-9a55-5f0c-8f53-0f9b1d6f6a10")
 
 
@@ -171,7 +175,7 @@ async def _pair(
             await _import(client, content, rows)
             found[side] = time.perf_counter() - began
             used = meter.used()
-        await owner.execute("DELETE FROM duplicate_queue")
+        await owner.execute(_PUT_OFF)
     return Pair(found["import"], found["bare"], used)
 
 
