@@ -16,6 +16,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(ROOT / "tools/access")]
 import access_table  # noqa: E402
 from access_matrix.callers import Callers  # noqa: E402
 from access_matrix.doors import Door, Rest, Rpcs  # noqa: E402
+from access_matrix.features import feature_of  # noqa: E402
 from access_matrix.making import Maker  # noqa: E402
 from devstack.stack import Stack  # noqa: E402
 
@@ -24,6 +25,7 @@ CATALOG = access_table.collect()
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "only_for(role): walk only the endpoints that admit the role")
+    config.addinivalue_line("markers", "refuses: somebody is refused at every endpoint")
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +40,16 @@ def pytest_generate_tests(metafunc):
         wanted = [one for one in CATALOG.endpoints.values() if only is None or only.args[0] in one.rule.roles]
         calls = [("grpc", one) for one in wanted]
         calls += [("rest", one) for one in wanted if one.operation is not None]
-        metafunc.parametrize("call", calls, ids=[f"{door}-{one.path.rpartition('.')[2]}" for door, one in calls])
+        metafunc.parametrize("call", [_param(metafunc.definition, *call) for call in calls])
+
+
+def _param(test, door, endpoint):
+    """Counted for the endpoint's own feature too; as a wrong caller's only by tests that refuse somebody at every endpoint."""
+    feature = feature_of(endpoint.path)
+    marks = [pytest.mark.feature(feature)] if feature else []
+    if feature and test.get_closest_marker("refuses"):
+        marks.append(pytest.mark.case("wrong caller", of=feature))
+    return pytest.param((door, endpoint), id=f"{door}-{endpoint.path.rpartition('.')[2]}", marks=marks)
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session", name="stack")

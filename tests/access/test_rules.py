@@ -8,8 +8,9 @@ from access_matrix.samples import SAMPLES, request_for
 from access_matrix.world import World
 from chassis.access import NOWHERE, allow
 from chassis.rpc.validation import validate
-from gateway.api import build_api, rules
+from gateway.api import Opened, build_api, rules
 from gateway.hot import CheckIns
+from gateway.records import Records
 from gateway.verification import Verifications
 from lilitong.venue.v1 import venue_pb2
 from venue.register.rpc import VenueServicer
@@ -42,7 +43,7 @@ def test_the_table_in_the_docs_is_current(catalog):
 
 def test_the_gateways_application_has_the_routes_of_the_table_with_their_rules(catalog):
     hot = object.__new__(CheckIns)  # routes are looked at, not called
-    found = rules(build_api(None, None, hot, object.__new__(Verifications)))
+    found = rules(build_api(None, None, hot, Opened(object.__new__(Verifications), object.__new__(Records))))
     routes = {f"{one.operation.verb} {one.operation.path}": one for one in catalog.endpoints.values() if one.operation}
     open_to_all = {name for name in access_table.OPEN if " " in name}
     assert {name for name, rule in found.items() if rule.anonymous} == open_to_all

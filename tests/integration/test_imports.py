@@ -81,6 +81,7 @@ async def pieces(piece: bytes, size: int):
 
 
 @pytest.mark.parametrize("piece", [b"x", b"\x00", b'"', b"\n", b'"\n'])
+@pytest.mark.case("bad input")
 async def test_a_gigabyte_takes_nobody_down(stack, client, piece):
     import_id = await created(client)
     # The answer may come while we still send, and the connection ends then: both are an end.
@@ -94,6 +95,7 @@ async def test_a_gigabyte_takes_nobody_down(stack, client, piece):
     assert max(memory.values()) * MIB < MOST_MEMORY
 
 
+@pytest.mark.case("crash")
 async def test_an_import_survives_kill_9_of_its_service_and_loses_and_doubles_nothing(stack, client):
     rows = "".join(f"店铺{n}号,餐饮,{AREA},滨河路{n}号,大厅,80\n" for n in range(ROWS))
     bad = "".join(f"店铺{n}号,飞船,{AREA},滨河路{n}号,大厅,80\n" for n in range(500))

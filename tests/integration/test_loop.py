@@ -20,6 +20,7 @@ def shown(district, phone):
 
 
 @pytest.mark.feature("Q5", "Q6", "Q10", "V11", "C2")
+@pytest.mark.case("happy path", of="V11")
 async def test_a_confirmed_case_stops_its_contacts_and_nobody_else(district, stack):
     place, elsewhere, gate = await scene.venue(district), await scene.venue(district), await scene.gate(district)
     index, *contacts = await scene.people(district, 6)

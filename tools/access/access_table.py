@@ -51,7 +51,6 @@ NO_AREA: Final[Mapping[str, str]] = {
     "/lilitong.venue.v1.VisitService/BatchCheckIn": _PRESENTED,
     "/lilitong.venue.v1.VisitService/CheckOut": "Whoever holds the random visit id of a check-in is who checked in.",
     "/lilitong.venue.v1.InspectionService/GetChecklist": "A checklist is the same everywhere, and says nothing about anybody.",
-    "/lilitong.venue.v1.SpotCheckService/GetSpotCheckRecord": "What is published is for everybody; before that it is for nobody.",
     "/lilitong.checkpoint.v1.ScanService/Scan": _DEVICE,
     "/lilitong.checkpoint.v1.ScanService/RecordScans": _DEVICE,
     "/lilitong.checkpoint.v1.ScanService/Sync": "The list is the whole district's, and the same for every scanner.",
@@ -65,6 +64,9 @@ NO_AREA: Final[Mapping[str, str]] = {
 """Why a call has no area. A rule with NOWHERE and no reason here is a fault."""
 
 _VERIFIED = "Whoever stands before a door checks what hangs there; the answer names nobody."
+_PUBLISHED = (
+    "Whoever wants to draw again must be able to. Before it is published it is for nobody; it holds ids and no names."
+)
 OPEN: Final[Mapping[str, str]] = {
     "/grpc.health.v1.Health": "Probes carry no credentials; the answer is one word.",
     "/grpc.reflection.v1alpha.ServerReflection": "Contracts are public.",
@@ -73,6 +75,8 @@ OPEN: Final[Mapping[str, str]] = {
     "GET /openapi.json": "Contracts are public.",
     "/lilitong.venue.v1.DocumentService/VerifyDocument": _VERIFIED,
     "GET /v1/document-verifications/{verification_id}": _VERIFIED,
+    "/lilitong.venue.v1.SpotCheckService/GetSpotCheckRecord": _PUBLISHED,
+    "GET /v1/spot-checks/{draw_id}/record": _PUBLISHED,
 }
 """What anybody may call, beside the RPCs and routes with rules."""
 

@@ -30,6 +30,7 @@ MODULES = {
     "P8": "bench.p8_processes",
     "P3": "bench.p3_check_in",
     "V-SUMMARY": "bench.v_summary",
+    "V-IMPORT": "bench.v_import",
     "P9": "bench.p9_storage",
     "P6": "bench.p6_growth",
     "P5": "bench.p5_search",

@@ -116,7 +116,7 @@ async def test_a_connection_that_dies_in_the_middle_leaves_no_trace(database, co
     await transaction.start()
     await store.append(dying, [b"never"])
     waiting = asyncio.create_task(store.append(conn, leaves(3, 1)))
-    await superuser.fetchval("SELECT pg_terminate_backend($1)", dying.get_server_pid())
+    await superuser.fetchval("SELECT pg_terminate_backend($1, 5000)", dying.get_server_pid())
     appended = await waiting
     assert (appended.first_index, appended.frontier.root()) == (3, expected_root(4))
     await dying.close(timeout=1)

@@ -30,6 +30,7 @@ def rotating(at=NOON, zone=7, version=1):
 
 
 @given(zone=u32, version=u32)
+@pytest.mark.case("happy path")
 def test_posters_and_screens_read_back_and_verify(zone, version):
     verifier = VenueCodeVerifier({KID: KEY.public_key()}, lambda *place: screen_secret(MASTER, *place))
     for code in (issue_poster(zone, version, KEY), rotating(zone=zone, version=version)):
@@ -76,6 +77,7 @@ def test_secrets_of_zones_and_versions_are_apart():
 
 
 @pytest.mark.parametrize("code", [issue_poster(7, 1, KEY), rotating()])
+@pytest.mark.case("bad input")
 def test_every_alteration_of_a_byte_is_refused(verifier, code):
     verifier.verify(code, NOON)
     data = code.to_bytes()
@@ -116,6 +118,7 @@ def test_noise_never_crashes(noise):
         parse(noise)
 
 
+@pytest.mark.case("bad input")
 def test_numbers_beyond_32_bits_are_refused(refused):
     with pytest.raises(ValueError, match="32-bit"):
         issue_poster(2**32, 1, KEY)
@@ -124,6 +127,7 @@ def test_numbers_beyond_32_bits_are_refused(refused):
     assert refused(parse, "LLT1:" + issue_poster(7, 1, KEY).to_text()[5:]) is Reason.MALFORMED
 
 
+@pytest.mark.case("bad input")
 def test_a_stranger_cannot_sign_a_code(verifier, refused):
     forged = replace(issue_poster(7, 1, derive_private_key(22, SECP256R1())), kid=KID)
 

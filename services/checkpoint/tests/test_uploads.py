@@ -135,7 +135,7 @@ async def test_a_connection_lost_in_the_middle_leaves_all_or_nothing_and_the_rep
         return await world.sql.fetchval(waiting)
 
     pid = await world.until(stuck)
-    await world.sql.execute("SELECT pg_terminate_backend($1::int)", pid)
+    await world.sql.execute("SELECT pg_terminate_backend($1::int, 5000)", pid)
     with pytest.raises(DomainError) as lost:
         await sending
     assert lost.value.kind is Kind.UNAVAILABLE

@@ -119,6 +119,7 @@ async def test_a_service_that_loses_an_item_is_found_out(door, operation):
 
 
 @pytest.mark.feature("V1")
+@pytest.mark.case("wrong caller")
 async def test_an_item_outside_the_callers_area_is_refused_alone(door):
     (operation,) = [each for each in OPERATIONS if each.id == "batchRegisterVenues"]
     door.peers.answers["BatchRegisterVenues"] = answers(operation)
@@ -129,6 +130,7 @@ async def test_an_item_outside_the_callers_area_is_refused_alone(door):
 
 
 @pytest.mark.feature("V1")
+@pytest.mark.case("bad input")
 async def test_an_item_that_the_service_refuses_carries_the_problem(door):
     (operation,) = [each for each in OPERATIONS if each.id == "batchRegisterVenues"]
     error = to_proto(DomainError(Kind.EXISTS, "VENUE_EXISTS", "Another venue is registered under this id."))
@@ -143,6 +145,7 @@ async def test_an_item_that_the_service_refuses_carries_the_problem(door):
 
 
 @pytest.mark.feature("V4")
+@pytest.mark.case("bad input")
 async def test_a_check_in_that_is_refused_carries_the_problem_of_its_reason(door):
     (operation,) = [each for each in OPERATIONS if each.id == "batchCheckIn"]
     door.peers.answers["BatchCheckIn"] = visit_pb2.BatchCheckInResponse(

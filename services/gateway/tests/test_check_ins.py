@@ -30,6 +30,7 @@ def door(door):
     return door
 
 
+@pytest.mark.case("happy path")
 async def test_a_check_in_is_answered_in_words(door):
     response = await door.client.post("/v1/check-ins", headers=door.headers("app_backend"), json=BODY)
     assert response.status_code == 200
@@ -55,6 +56,7 @@ async def test_a_refusal_is_an_answer_with_reasons_in_both_languages(door):
     assert (body["drill_id"], body["degraded"], body["visit_ids"]) == ("drill-1", True, [])
 
 
+@pytest.mark.case("repeat")
 async def test_the_same_key_in_any_case_is_the_same_visit(door):
     for key in (KEY, KEY.upper()):
         await door.client.post("/v1/check-ins", headers=door.headers("app_backend", key=key), json=BODY)
@@ -82,6 +84,7 @@ async def test_times_and_lateness_are_handed_on(door):
         ([], {""}),
     ],
 )
+@pytest.mark.case("bad input")
 async def test_a_wrong_check_in_is_refused_before_it_meets_others(door, body, pointers):
     response = await door.client.post("/v1/check-ins", headers=door.headers("app_backend"), json=body)
     assert (response.status_code, response.json()["reason"]) == (400, "INVALID_REQUEST")
@@ -90,6 +93,7 @@ async def test_a_wrong_check_in_is_refused_before_it_meets_others(door, body, po
     assert not door.peers.asked
 
 
+@pytest.mark.case("bad input")
 async def test_a_check_in_without_a_key_is_refused(door):
     for key, reason in ((None, "IDEMPOTENCY_KEY_REQUIRED"), ("7", "IDEMPOTENCY_KEY_MALFORMED")):
         response = await door.client.post("/v1/check-ins", headers=door.headers("app_backend", key=key), json=BODY)
@@ -97,6 +101,7 @@ async def test_a_check_in_without_a_key_is_refused(door):
     assert not door.peers.asked
 
 
+@pytest.mark.case("concurrency")
 async def test_concurrent_check_ins_share_calls_and_keep_their_answers(door):
     gate = asyncio.Event()
 

@@ -83,7 +83,7 @@ def test_everything_at_fault_is_reported_at_once():
         "residents[1].name": "must be a string",
         "residents[1].age": "is not a field of this request",
         "residents[2]": "must be an object",
-        "channel": "is not a word this version knows",
+        "channel": "is not one of: self, proxy, import",
         "request_id": "is not a field of this request",
     }
 

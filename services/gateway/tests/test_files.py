@@ -1,8 +1,11 @@
 """Files through the gateway: passed on in parts, bounded, never held whole; reports in one piece."""
 
+import asyncio
+
 import pytest
 from chassis.errors import DomainError, Kind
 from gateway import files
+from gateway.serving import FILES_AT_ONCE
 from lilitong.venue.v1 import import_pb2 as pb
 
 pytestmark = pytest.mark.feature("V1")
@@ -22,6 +25,7 @@ async def chunks(content, size=100_000):
 
 @pytest.mark.parametrize("size", [0, 1, files.PART - 1, files.PART, files.PART + 1, 3 * files.PART])
 @pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.case("happy path")
 async def test_a_file_arrives_whole_and_in_order_whatever_its_size(door, size, streamed):
     content = bytes(number % 251 for number in range(size))
     response = await put(door, chunks(content) if streamed else content)
@@ -35,6 +39,7 @@ async def test_a_file_arrives_whole_and_in_order_whatever_its_size(door, size, s
     assert "import_id" in response.json()
 
 
+@pytest.mark.case("bad input")
 async def test_a_gigabyte_is_refused_at_the_bound_and_what_follows_is_not_kept(door):
     sent = 0
 
@@ -51,6 +56,7 @@ async def test_a_gigabyte_is_refused_at_the_bound_and_what_follows_is_not_kept(d
     assert not any(each.request.last for each in door.peers.asked)
 
 
+@pytest.mark.case("bad input")
 async def test_a_length_beyond_the_bound_is_refused_before_anything_is_passed_on(door):
     response = await put(door, b"x", **{"Content-Length": str(files.LIMIT + 1)})
     assert response.status_code == 413
@@ -60,6 +66,7 @@ async def test_a_length_beyond_the_bound_is_refused_before_anything_is_passed_on
 @pytest.mark.parametrize(
     "headers", [{"Content-Type": "application/json"}, {"Content-Encoding": "gzip"}, {"Content-Type": ""}]
 )
+@pytest.mark.case("bad input")
 async def test_what_is_no_file_is_refused(door, headers):
     response = await put(door, b"{}", **headers)
     assert (response.status_code, response.json()["reason"]) == (415, "FILE_REQUIRED")
@@ -68,9 +75,38 @@ async def test_what_is_no_file_is_refused(door, headers):
 
 async def test_the_services_refusal_ends_the_upload(door):
     door.peers.answers["AppendImportPart"] = DomainError(Kind.PRECONDITION, "IMPORT_COMPLETE", "It is complete.")
-    response = await put(door, b"x" * (3 * files.PART))
+    sent = 0
+
+    async def pieces():
+        nonlocal sent
+        for _ in range(3):
+            sent += files.PART
+            yield b"x" * files.PART
+
+    response = await put(door, pieces())
     assert (response.status_code, response.json()["reason"]) == (409, "IMPORT_COMPLETE")
     assert len(door.peers.asked) == 1
+    # All was read: a connection on which something is left is closed under whoever uses it next.
+    assert sent == 3 * files.PART
+
+
+async def test_only_so_many_files_are_read_at_once_and_each_has_its_turn(door, monkeypatch):
+    reading = most = 0
+    original = files.pieces
+
+    async def counted(*args, **given):
+        nonlocal reading, most
+        reading += 1
+        most = max(most, reading)
+        async for each in original(*args, **given):
+            await asyncio.sleep(0.01)
+            yield each
+        reading -= 1
+
+    monkeypatch.setattr(files, "pieces", counted)
+    responses = await asyncio.gather(*(put(door, b"x") for _ in range(3 * FILES_AT_ONCE)))
+    assert {response.status_code for response in responses} == {202}
+    assert most == FILES_AT_ONCE
 
 
 @pytest.mark.feature("X8")

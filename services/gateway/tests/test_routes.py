@@ -103,6 +103,7 @@ async def test_a_route_hands_on_credentials_purpose_and_deadline(door, operation
 
 
 @pytest.mark.parametrize("operation", named([each for each in NORMAL if not each.reads and each.keyed]))
+@pytest.mark.case("bad input")
 async def test_a_write_without_an_idempotency_key_is_refused_and_reaches_nobody(door, operation):
     response = await send(door, operation, key=None)
     assert (response.status_code, response.json()["reason"]) == (400, "IDEMPOTENCY_KEY_REQUIRED")
@@ -117,6 +118,7 @@ async def test_a_read_by_post_needs_no_idempotency_key(door, operation):
 
 
 @pytest.mark.parametrize("operation", named([each for each in NORMAL if not each.reads]))
+@pytest.mark.case("bad input")
 async def test_a_body_cannot_give_what_the_path_or_a_header_gives(door, operation):
     for name in operation.hidden:
         response = await send(door, operation, body=request_example(operation) | {name: KEY})
@@ -127,6 +129,7 @@ async def test_a_body_cannot_give_what_the_path_or_a_header_gives(door, operatio
 
 def test_every_rpc_meant_for_people_has_a_route_and_none_meant_for_machines():
     from gateway.clients import _MODULES
+    from gateway.records import RECORD
     from gateway.routes.documents import DOCUMENTS
 
     served = {operation.rpc.path for operation in OPERATIONS}
@@ -137,8 +140,8 @@ def test_every_rpc_meant_for_people_has_a_route_and_none_meant_for_machines():
         for service in module.DESCRIPTOR.services_by_name.values()
         for method in service.methods
     }
-    # Anybody's page about a paper is served apart, see gateway.verification.
-    assert served | {DOCUMENTS["VerifyDocument"].path} == offered
+    # What anybody may look up is served apart, see gateway.opened.
+    assert served | {DOCUMENTS["VerifyDocument"].path, RECORD.path} == offered
     assert len(OPERATIONS) == len(served)
 
 

@@ -19,6 +19,7 @@ def told(**given):
     return pb.VerifyDocumentResponse(verification=found)
 
 
+@pytest.mark.case("happy path")
 async def test_anybody_is_answered_without_credentials_and_none_are_handed_on(door):
     door.peers.answers["VerifyDocument"] = told()
     response = await door.client.get(PATH)
@@ -35,7 +36,10 @@ async def test_a_browser_gets_a_page_in_chinese_and_english_that_fetches_nothing
     door.peers.answers["VerifyDocument"] = told()
     response = await door.client.get(PATH, headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
     assert response.headers["content-type"] == "text/html; charset=utf-8"
-    assert response.headers["content-security-policy"].startswith("default-src 'none'")
+    # One policy, and one that lets the page's own style be: browsers hold a page against all that they are told.
+    (policy,) = response.headers.get_list("content-security-policy")
+    assert policy.startswith("default-src 'none'; style-src 'unsafe-inline'")
+    assert response.headers.get_list("referrer-policy") == ["no-referrer"]
     for words in (
         "真实有效",
         "Genuine and in force",
@@ -83,6 +87,7 @@ async def test_whoever_asks_too_fast_is_told_to_wait_and_reaches_nobody(make_doo
     assert len(door.peers.asked) == 2
 
 
+@pytest.mark.case("bad input")
 async def test_an_id_that_is_too_long_is_refused_and_an_absent_service_is_said(door):
     response = await door.client.get("/v1/document-verifications/" + "a" * 65)
     assert (response.status_code, response.json()["reason"]) == (400, "INVALID_REQUEST")
@@ -99,3 +104,19 @@ async def test_a_sheet_is_given_as_the_file_itself_to_who_accepts_it(door, accep
     assert (response.content, response.headers["content-type"]) == (b"%PDF-1.7", "application/pdf")
     response = await door.client.get(path, headers=door.headers("auditor") | {"Accept": "*/*"})
     assert response.json()["media_type"] == "application/pdf"
+
+
+@pytest.mark.feature("X9")
+async def test_a_browser_gets_a_page_also_when_nothing_can_be_said(make_door):
+    door, html = make_door(verification_burst=2, verification_rate=0.001), {"Accept": "text/html"}
+    forged = await door.client.get("/v1/document-verifications/" + "a" * 65, headers=html)
+    assert (forged.status_code, "查无此文书" in forged.text) == (400, True)
+    door.peers.answers["VerifyDocument"] = DomainError(Kind.UNAVAILABLE, "AWAY", "Not now.")
+    away = await door.client.get(PATH, headers=html)
+    assert (away.status_code, "请稍后再试" in away.text, "查无此文书" in away.text) == (503, True, False)
+    hurried = await door.client.get(PATH, headers=html)
+    assert (hurried.status_code, "请稍后再试" in hurried.text) == (429, True)
+    for response in (forged, away, hurried):
+        assert response.headers["content-type"] == "text/html; charset=utf-8"
+        assert response.headers["cache-control"] == "no-store"
+    assert int(hurried.headers["retry-after"]) > 0

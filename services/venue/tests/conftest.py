@@ -5,7 +5,6 @@ import hashlib
 import itertools
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -15,9 +14,11 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from chassis import migrate
+from chassis import pool as pools
 from chassis.access import calling
 from chassis.auth import Caller
 from chassis.clock import ManualClock, local_day
+from chassis.errors import DomainError, Kind
 from chassis.events.outbox import unsealed
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -119,6 +120,12 @@ class House:
         )
         with calling(OFFICER):
             return (await self.venues.RegisterVenue(request, None)).venue
+
+    async def close(self, venue):
+        """Close it for good."""
+        request = venue_pb2.CloseVenueRequest(request_id=str(uuid4()), venue_id=venue.venue_id, reason="歇业")
+        with calling(OFFICER):
+            return (await self.venues.CloseVenue(request, None)).venue
 
     def scan(self, name, code, *, key=None, at=None, late=False, **shown):
         """A request as the app backend sends it when a resident scanned `code`."""
@@ -285,8 +292,7 @@ async def house(database, clock, tmp_path, people, log) -> AsyncIterator[House]:
     await recorder.drain()
     await owner.close()
     await admin.close()
-    with suppress(TimeoutError):
-        await pool.close()
+    await pools.close(pool)
 
 
 @pytest.fixture
@@ -298,3 +304,60 @@ def noon(clock) -> datetime:
 def who() -> SimpleNamespace:
     """Callers."""
     return SimpleNamespace(officer=OFFICER, app=APP, operator=OPERATOR, other=OTHER_OPERATOR, area=AREA)
+
+
+@pytest.fixture
+def altered():
+    """`altered(request, name="other")`: a copy with other content under the same request id."""
+
+    def alter(request, **changes):
+        other = type(request)()
+        other.CopyFrom(request)
+        for name, value in changes.items():
+            if isinstance(value, list):
+                other.ClearField(name)
+                getattr(other, name).extend(value)
+            else:
+                setattr(other, name, value)
+        assert other != request
+        return other
+
+    return alter
+
+
+@dataclass
+class Insisting:
+    """Sends every write four times at once, then once more with other content, instead of once.
+
+    `others`: other content by the request's kind, or None where all that it says is what it is about.
+    """
+
+    call: Callable
+    others: dict
+    altered: Callable
+    sent: list = field(default_factory=list)
+
+    async def __call__(self, caller, request):
+        if "request_id" not in request.DESCRIPTOR.fields_by_name:
+            return await self.call(caller, request)
+        answers = await asyncio.gather(*(self.call(caller, request) for _ in range(4)))
+        assert all(each == answers[0] for each in answers)
+        other = self.others[type(request).__name__.removesuffix("Request")]
+        if other is not None:
+            with pytest.raises(DomainError) as refused:
+                await self.call(caller, self.altered(request, **other))
+            assert (refused.value.kind, refused.value.reason) == (Kind.MISMATCH, "IDEMPOTENCY_MISMATCH")
+        self.sent.append((caller, request, answers[0]))
+        return answers[0]
+
+    async def again(self):
+        """All of it once more, whatever has happened since: the first answers. Returns the kinds of what was sent."""
+        for caller, request, answer in self.sent:
+            assert await self.call(caller, request) == answer
+        return {type(request).__name__.removesuffix("Request") for _, request, _ in self.sent}
+
+
+@pytest.fixture
+def insisting(altered):
+    """`insisting(call, others)`: see `Insisting`."""
+    return lambda call, others: Insisting(call, others, altered)

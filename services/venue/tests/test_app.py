@@ -147,6 +147,7 @@ async def town(make_service_database, fresh_nats, tmp_path, people, log):
 
 
 @pytest.mark.feature("V1")
+@pytest.mark.case("happy path", "bad input", of="V1")
 async def test_a_file_put_in_over_grpc_is_worked_off_by_itself_and_its_twins_are_proposed(town):
     imports, officer = import_pb2_grpc.ImportServiceStub(town.channel), town.token("venue_officer")
     key = "8d7ee6a5-32b6-4ac6-b62b-6cbf21c7d4d9"
@@ -206,6 +207,7 @@ async def until(look, seconds=10.0):
 
 
 @pytest.mark.feature("V11")
+@pytest.mark.case("happy path")
 async def test_from_registration_to_refusal_and_search(town, people, log):
     assert town.quarantine.callers[0].startswith("Bearer ")
     code = (await register(town)).zones[0].code

@@ -7,6 +7,7 @@ import access_table
 import grpc
 import pytest
 from access_matrix.callers import PURPOSE, bearer
+from access_matrix.features import feature_of
 from access_matrix.samples import request_for
 from access_matrix.world import HOME
 from attack_tools.bytes import BROKEN, bad_submessage, bad_utf8, flips
@@ -28,7 +29,20 @@ def short(path):
     return path.rpartition(".")[2]
 
 
-ALL = pytest.mark.parametrize("path", ENDPOINTS, ids=map(short, ENDPOINTS))
+def named(paths, *cases):
+    """Each path, counted for the feature of its endpoint, and for these cases of it."""
+
+    def marks(path):
+        feature = feature_of(path)
+        if feature is None:
+            return []
+        return [pytest.mark.feature(feature), *(pytest.mark.case(case, of=feature) for case in cases)]
+
+    return pytest.mark.parametrize("path", [pytest.param(path, id=short(path), marks=marks(path)) for path in paths])
+
+
+ALL = named(ENDPOINTS)
+REFUSED = named(ENDPOINTS, "bad input")
 # A stream lives as long as its reader, without a deadline.
 CALLS = [path for path, endpoint in ENDPOINTS.items() if not endpoint.method.server_streaming]
 
@@ -48,7 +62,7 @@ def good(stage, endpoint):
     return request_for(endpoint.request, stage.world, role).SerializeToString()
 
 
-@ALL
+@REFUSED
 async def test_what_does_not_decode_is_invalid(path, stage):
     endpoint = stage.endpoints[path]
     sent = {name: make(good(stage, endpoint), endpoint.method.input_type) for name, make in BROKEN.items()}
@@ -108,7 +122,7 @@ async def test_unknown_fields_change_nothing(path, stage):
 BYTES = b"\xc0\x3e"  # field 1000, a number
 
 
-@ALL
+@REFUSED
 async def test_a_message_beyond_the_bound_is_refused_unread(path, stage):
     endpoint = stage.endpoints[path]
     data = good(stage, endpoint) + b"\xc2\x3e" + b"\x80\x80\x80\x02" + bytes(MESSAGE_LIMIT)
@@ -117,7 +131,7 @@ async def test_a_message_beyond_the_bound_is_refused_unread(path, stage):
     assert not await stage.grown()
 
 
-@pytest.mark.parametrize("path", CALLS, ids=map(short, CALLS))
+@named(CALLS, "bad input")
 async def test_no_deadline_no_answer(path, stage):
     endpoint = stage.endpoints[path]
     call = stage.channels[endpoint.service].unary_unary(path)

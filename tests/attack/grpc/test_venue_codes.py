@@ -142,12 +142,14 @@ def check_in(stage):
 
 @pytest.mark.parametrize("staff", [False, True], ids=["by an app", "by staff"])
 @pytest.mark.parametrize("name", FORGED)
+@pytest.mark.case("bad input", of="V3")
 async def test_a_forged_code_is_no_code(name, staff, codes, check_in, stage):
     assert await check_in(FORGED[name](codes), staff=staff) == ("INVALID_ARGUMENT", "VENUE_CODE_INVALID")
     assert not await stage.grown()
 
 
 @pytest.mark.parametrize("name", GENUINE_BUT)
+@pytest.mark.case("bad input", of="V3")
 async def test_a_code_out_of_force_is_said_to_be_so(name, codes, check_in, stage):
     make, code, reason = GENUINE_BUT[name]
     assert await check_in(make(codes)) == (code, reason)

@@ -10,8 +10,11 @@ import time
 
 import pytest
 from devstack import leaflet, processes
+from devstack.stack import ROOT
+from devstack.work.ladders import BOTH, NOTICE
 
 pytestmark = [pytest.mark.feature("X11"), pytest.mark.timeout(600)]
+GUIDE = ROOT / leaflet.GUIDE
 KEYS = {"loop_ms", "first_ms", "contacts", "visits", "refused", "allowed", "tasks", "memory_mb"}
 
 
@@ -79,9 +82,56 @@ def test_the_loop_is_played_once_and_its_last_line_is_its_result(state):
     assert alive(started) == []
 
 
+@pytest.mark.connected
+@pytest.mark.feature("V1", "V2", "V6", "V7", "V8", "V9")
+def test_the_work_of_two_sub_districts_is_played_once_and_its_figures_are_in_its_last_line(state):
+    program = Program(state, "work", "--part", "100")
+    assert program.wait() == 0, program.text
+    result = json.loads(program.text.splitlines()[-1])
+    for plan in BOTH:
+        assert result["figures"][plan.area]["notices"] == plan.scaled(100).papers[NOTICE]
+    assert "≠" not in program.text
+    assert alive(recorded(state)) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.feature("V1", "V2", "V3", "V4", "V6", "V7", "V8", "V9")
+def test_a_demo_shows_the_published_figures_and_its_guide_works_as_it_stands(state, tmp_path):
+    program = Program(state, "run", "--contacts", "30")
+    program.wait_for("Ctrl-C here stops everything", 480)
+    shown = " ".join(program.text.split())
+    for figure in ("338 = 338 rectification", "2,599 = 2,599 rectification", "19 = 19 suspended", "24 = 24 red cards"):
+        assert figure in shown
+    assert ("107 = 107 yellow cards" in shown, "0 = 0 yellow cards" in shown, "≠" in shown) == (True, True, False)
+
+    blocks = re.findall(r"^```sh\n(.*?)^```", GUIDE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    script = "set -eu\n" + "\n".join(blocks).replace(".lilitong/system", str(state / "system"))
+    walked = subprocess.run(
+        ["sh", "-c", script], capture_output=True, text=True, timeout=240, check=False, cwd=tmp_path
+    )
+    assert walked.returncode == 0, walked.stdout + walked.stderr
+    lines = [line.strip() for line in walked.stdout.splitlines()]
+    assert [line for line in lines if line in {"admitted", "refused"}] == [
+        "admitted",
+        "admitted",
+        "refused",
+        "admitted",
+    ]
+    assert "SECOND_PERSON_NEEDED" in lines
+    for kind in ("yellow_card", "red_card", "suspension_decision", "seal"):
+        standings = [line.rpartition(": ")[2] for line in lines if f" {kind}: " in line]
+        assert standings == ["in_force", "ended"], (kind, lines)
+    sheets = list((state / "system" / "papers").glob("*.pdf"))
+    assert len(sheets) == 10
+    assert all(sheet.read_bytes().startswith(b"%PDF") for sheet in sheets)
+    program.process.send_signal(signal.SIGINT)
+    assert program.wait(60) == 0
+
+
 @pytest.mark.slow
 def test_a_demo_serves_mends_itself_survives_a_second_start_and_stops_on_ctrl_c(state):
-    program = Program(state, "run", "--contacts", "30")
+    program = Program(state, "run", "--contacts", "30", "--loop-only")
     program.wait_for("Ctrl-C here stops everything")
     started = recorded(state)
     assert len(started) == 6

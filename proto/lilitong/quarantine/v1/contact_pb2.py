@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$lilitong/quarantine/v1/contact.proto\x12\x16lilitong.quarantine.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc4\x01\n\x07\x43ontact\x12\x12\n\ncontact_id\x18\x01 \x01(\t\x12\x13\n\x0bresident_id\x18\x02 \x01(\t\x12\x31\n\x04kind\x18\x03 \x01(\x0e\x32#.lilitong.quarantine.v1.ContactKind\x12\x34\n\x10last_exposure_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07minutes\x18\x05 \x01(\r\x12\x16\n\x0erestriction_id\x18\x06 \x01(\t\"k\n\x13ListContactsRequest\x12\x19\n\x07\x63\x61se_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1b\n\tpage_size\x18\x02 \x01(\rB\x08\xbaH\x05*\x03\x18\xf4\x03\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"b\n\x14ListContactsResponse\x12\x31\n\x08\x63ontacts\x18\x01 \x03(\x0b\x32\x1f.lilitong.quarantine.v1.Contact\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xf8\x01\n\rInterviewTask\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63\x61se_id\x18\x02 \x01(\t\x12\x13\n\x0bresident_id\x18\x03 \x01(\t\x12\x37\n\x06reason\x18\x04 \x01(\x0e\x32\'.lilitong.quarantine.v1.InterviewReason\x12*\n\x06\x64ue_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x39\n\x07outcome\x18\x06 \x01(\x0e\x32(.lilitong.quarantine.v1.InterviewOutcome\x12\x10\n\x08\x64rill_id\x18\x07 \x01(\t\"\xde\x01\n\x19ListInterviewTasksRequest\x12\"\n\x04\x61rea\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^[0-9]{2,18}$\x12O\n\x07\x63\x61se_id\x18\x02 \x01(\tB>\xbaH;r927^([0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})?$\x12\x11\n\topen_only\x18\x03 \x01(\x08\x12\x1b\n\tpage_size\x18\x04 \x01(\rB\x08\xbaH\x05*\x03\x18\xf4\x03\x12\x1c\n\npage_token\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"k\n\x1aListInterviewTasksResponse\x12\x34\n\x05tasks\x18\x01 \x03(\x0b\x32%.lilitong.quarantine.v1.InterviewTask\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xbb\x01\n\x1c\x43ompleteInterviewTaskRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x19\n\x07task_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x45\n\x07outcome\x18\x03 \x01(\x0e\x32(.lilitong.quarantine.v1.InterviewOutcomeB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x1b\n\tstatement\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\"i\n\x1d\x43ompleteInterviewTaskResponse\x12\x33\n\x04task\x18\x01 \x01(\x0b\x32%.lilitong.quarantine.v1.InterviewTask\x12\x13\n\x0b\x65vidence_id\x18\x02 \x01(\t*\x93\x01\n\x0b\x43ontactKind\x12\x1c\n\x18\x43ONTACT_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43ONTACT_KIND_CLOSE\x10\x01\x12\x1a\n\x16\x43ONTACT_KIND_HOUSEHOLD\x10\x02\x12\x1b\n\x17\x43ONTACT_KIND_CO_PRESENT\x10\x03\x12\x15\n\x11\x43ONTACT_KIND_LEAD\x10\x04*\xde\x01\n\x0fInterviewReason\x12 \n\x1cINTERVIEW_REASON_UNSPECIFIED\x10\x00\x12&\n\"INTERVIEW_REASON_UNPROVEN_PRESENCE\x10\x01\x12\x1e\n\x1aINTERVIEW_REASON_LATE_ITEM\x10\x02\x12\x1f\n\x1bINTERVIEW_REASON_LARGE_ZONE\x10\x03\x12\"\n\x1eINTERVIEW_REASON_SHORT_OVERLAP\x10\x04\x12\x1c\n\x18INTERVIEW_REASON_PASSAGE\x10\x05*\x9f\x01\n\x10InterviewOutcome\x12!\n\x1dINTERVIEW_OUTCOME_UNSPECIFIED\x10\x00\x12#\n\x1fINTERVIEW_OUTCOME_CLOSE_CONTACT\x10\x01\x12 \n\x1cINTERVIEW_OUTCOME_NO_CONTACT\x10\x02\x12!\n\x1dINTERVIEW_OUTCOME_NOT_REACHED\x10\x03\x32\xff\x02\n\x0e\x43ontactService\x12i\n\x0cListContacts\x12+.lilitong.quarantine.v1.ListContactsRequest\x1a,.lilitong.quarantine.v1.ListContactsResponse\x12{\n\x12ListInterviewTasks\x12\x31.lilitong.quarantine.v1.ListInterviewTasksRequest\x1a\x32.lilitong.quarantine.v1.ListInterviewTasksResponse\x12\x84\x01\n\x15\x43ompleteInterviewTask\x12\x34.lilitong.quarantine.v1.CompleteInterviewTaskRequest\x1a\x35.lilitong.quarantine.v1.CompleteInterviewTaskResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$lilitong/quarantine/v1/contact.proto\x12\x16lilitong.quarantine.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc4\x01\n\x07\x43ontact\x12\x12\n\ncontact_id\x18\x01 \x01(\t\x12\x13\n\x0bresident_id\x18\x02 \x01(\t\x12\x31\n\x04kind\x18\x03 \x01(\x0e\x32#.lilitong.quarantine.v1.ContactKind\x12\x34\n\x10last_exposure_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07minutes\x18\x05 \x01(\r\x12\x16\n\x0erestriction_id\x18\x06 \x01(\t\"k\n\x13ListContactsRequest\x12\x19\n\x07\x63\x61se_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1b\n\tpage_size\x18\x02 \x01(\rB\x08\xbaH\x05*\x03\x18\xf4\x03\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"b\n\x14ListContactsResponse\x12\x31\n\x08\x63ontacts\x18\x01 \x03(\x0b\x32\x1f.lilitong.quarantine.v1.Contact\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"Z\n\x0bRecalledLot\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x0f\n\x07product\x18\x02 \x01(\t\x12\x12\n\ntrace_code\x18\x03 \x01(\t\x12\x16\n\x0eorigin_country\x18\x04 \x01(\t\"\xaa\x02\n\rInterviewTask\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63\x61se_id\x18\x02 \x01(\t\x12\x13\n\x0bresident_id\x18\x03 \x01(\t\x12\x37\n\x06reason\x18\x04 \x01(\x0e\x32\'.lilitong.quarantine.v1.InterviewReason\x12*\n\x06\x64ue_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x39\n\x07outcome\x18\x06 \x01(\x0e\x32(.lilitong.quarantine.v1.InterviewOutcome\x12\x10\n\x08\x64rill_id\x18\x07 \x01(\t\x12\x30\n\x03lot\x18\x08 \x01(\x0b\x32#.lilitong.quarantine.v1.RecalledLot\"\xae\x02\n\x19ListInterviewTasksRequest\x12\"\n\x04\x61rea\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^[0-9]{2,18}$\x12O\n\x07\x63\x61se_id\x18\x02 \x01(\tB>\xbaH;r927^([0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})?$\x12\x11\n\topen_only\x18\x03 \x01(\x08\x12\x1b\n\tpage_size\x18\x04 \x01(\rB\x08\xbaH\x05*\x03\x18\xf4\x03\x12\x1c\n\npage_token\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12N\n\x06lot_id\x18\x06 \x01(\tB>\xbaH;r927^([0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})?$\"k\n\x1aListInterviewTasksResponse\x12\x34\n\x05tasks\x18\x01 \x03(\x0b\x32%.lilitong.quarantine.v1.InterviewTask\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xbb\x01\n\x1c\x43ompleteInterviewTaskRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x19\n\x07task_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x45\n\x07outcome\x18\x03 \x01(\x0e\x32(.lilitong.quarantine.v1.InterviewOutcomeB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x1b\n\tstatement\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\"i\n\x1d\x43ompleteInterviewTaskResponse\x12\x33\n\x04task\x18\x01 \x01(\x0b\x32%.lilitong.quarantine.v1.InterviewTask\x12\x13\n\x0b\x65vidence_id\x18\x02 \x01(\t*\x93\x01\n\x0b\x43ontactKind\x12\x1c\n\x18\x43ONTACT_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43ONTACT_KIND_CLOSE\x10\x01\x12\x1a\n\x16\x43ONTACT_KIND_HOUSEHOLD\x10\x02\x12\x1b\n\x17\x43ONTACT_KIND_CO_PRESENT\x10\x03\x12\x15\n\x11\x43ONTACT_KIND_LEAD\x10\x04*\x81\x02\n\x0fInterviewReason\x12 \n\x1cINTERVIEW_REASON_UNSPECIFIED\x10\x00\x12&\n\"INTERVIEW_REASON_UNPROVEN_PRESENCE\x10\x01\x12\x1e\n\x1aINTERVIEW_REASON_LATE_ITEM\x10\x02\x12\x1f\n\x1bINTERVIEW_REASON_LARGE_ZONE\x10\x03\x12\"\n\x1eINTERVIEW_REASON_SHORT_OVERLAP\x10\x04\x12\x1c\n\x18INTERVIEW_REASON_PASSAGE\x10\x05\x12!\n\x1dINTERVIEW_REASON_RECALLED_LOT\x10\x06*\xbe\x01\n\x10InterviewOutcome\x12!\n\x1dINTERVIEW_OUTCOME_UNSPECIFIED\x10\x00\x12#\n\x1fINTERVIEW_OUTCOME_CLOSE_CONTACT\x10\x01\x12 \n\x1cINTERVIEW_OUTCOME_NO_CONTACT\x10\x02\x12!\n\x1dINTERVIEW_OUTCOME_NOT_REACHED\x10\x03\x12\x1d\n\x19INTERVIEW_OUTCOME_ADVISED\x10\x04\x32\xff\x02\n\x0e\x43ontactService\x12i\n\x0cListContacts\x12+.lilitong.quarantine.v1.ListContactsRequest\x1a,.lilitong.quarantine.v1.ListContactsResponse\x12{\n\x12ListInterviewTasks\x12\x31.lilitong.quarantine.v1.ListInterviewTasksRequest\x1a\x32.lilitong.quarantine.v1.ListInterviewTasksResponse\x12\x84\x01\n\x15\x43ompleteInterviewTask\x12\x34.lilitong.quarantine.v1.CompleteInterviewTaskRequest\x1a\x35.lilitong.quarantine.v1.CompleteInterviewTaskResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,6 +47,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTINTERVIEWTASKSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\005*\003\030\364\003'
   _globals['_LISTINTERVIEWTASKSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTINTERVIEWTASKSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\310\001'
+  _globals['_LISTINTERVIEWTASKSREQUEST'].fields_by_name['lot_id']._loaded_options = None
+  _globals['_LISTINTERVIEWTASKSREQUEST'].fields_by_name['lot_id']._serialized_options = b'\272H;r927^([0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})?$'
   _globals['_COMPLETEINTERVIEWTASKREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_COMPLETEINTERVIEWTASKREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_COMPLETEINTERVIEWTASKREQUEST'].fields_by_name['task_id']._loaded_options = None
@@ -55,28 +57,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_COMPLETEINTERVIEWTASKREQUEST'].fields_by_name['outcome']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
   _globals['_COMPLETEINTERVIEWTASKREQUEST'].fields_by_name['statement']._loaded_options = None
   _globals['_COMPLETEINTERVIEWTASKREQUEST'].fields_by_name['statement']._serialized_options = b'\272H\005r\003\030\320\017'
-  _globals['_CONTACTKIND']._serialized_start=1417
-  _globals['_CONTACTKIND']._serialized_end=1564
-  _globals['_INTERVIEWREASON']._serialized_start=1567
-  _globals['_INTERVIEWREASON']._serialized_end=1789
-  _globals['_INTERVIEWOUTCOME']._serialized_start=1792
-  _globals['_INTERVIEWOUTCOME']._serialized_end=1951
+  _globals['_CONTACTKIND']._serialized_start=1639
+  _globals['_CONTACTKIND']._serialized_end=1786
+  _globals['_INTERVIEWREASON']._serialized_start=1789
+  _globals['_INTERVIEWREASON']._serialized_end=2046
+  _globals['_INTERVIEWOUTCOME']._serialized_start=2049
+  _globals['_INTERVIEWOUTCOME']._serialized_end=2239
   _globals['_CONTACT']._serialized_start=127
   _globals['_CONTACT']._serialized_end=323
   _globals['_LISTCONTACTSREQUEST']._serialized_start=325
   _globals['_LISTCONTACTSREQUEST']._serialized_end=432
   _globals['_LISTCONTACTSRESPONSE']._serialized_start=434
   _globals['_LISTCONTACTSRESPONSE']._serialized_end=532
-  _globals['_INTERVIEWTASK']._serialized_start=535
-  _globals['_INTERVIEWTASK']._serialized_end=783
-  _globals['_LISTINTERVIEWTASKSREQUEST']._serialized_start=786
-  _globals['_LISTINTERVIEWTASKSREQUEST']._serialized_end=1008
-  _globals['_LISTINTERVIEWTASKSRESPONSE']._serialized_start=1010
-  _globals['_LISTINTERVIEWTASKSRESPONSE']._serialized_end=1117
-  _globals['_COMPLETEINTERVIEWTASKREQUEST']._serialized_start=1120
-  _globals['_COMPLETEINTERVIEWTASKREQUEST']._serialized_end=1307
-  _globals['_COMPLETEINTERVIEWTASKRESPONSE']._serialized_start=1309
-  _globals['_COMPLETEINTERVIEWTASKRESPONSE']._serialized_end=1414
-  _globals['_CONTACTSERVICE']._serialized_start=1954
-  _globals['_CONTACTSERVICE']._serialized_end=2337
+  _globals['_RECALLEDLOT']._serialized_start=534
+  _globals['_RECALLEDLOT']._serialized_end=624
+  _globals['_INTERVIEWTASK']._serialized_start=627
+  _globals['_INTERVIEWTASK']._serialized_end=925
+  _globals['_LISTINTERVIEWTASKSREQUEST']._serialized_start=928
+  _globals['_LISTINTERVIEWTASKSREQUEST']._serialized_end=1230
+  _globals['_LISTINTERVIEWTASKSRESPONSE']._serialized_start=1232
+  _globals['_LISTINTERVIEWTASKSRESPONSE']._serialized_end=1339
+  _globals['_COMPLETEINTERVIEWTASKREQUEST']._serialized_start=1342
+  _globals['_COMPLETEINTERVIEWTASKREQUEST']._serialized_end=1529
+  _globals['_COMPLETEINTERVIEWTASKRESPONSE']._serialized_start=1531
+  _globals['_COMPLETEINTERVIEWTASKRESPONSE']._serialized_end=1636
+  _globals['_CONTACTSERVICE']._serialized_start=2242
+  _globals['_CONTACTSERVICE']._serialized_end=2625
 # @@protoc_insertion_point(module_scope)

@@ -59,6 +59,8 @@ class _InterviewReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Inter
     INTERVIEW_REASON_LARGE_ZONE: _InterviewReason.ValueType  # 3
     INTERVIEW_REASON_SHORT_OVERLAP: _InterviewReason.ValueType  # 4
     INTERVIEW_REASON_PASSAGE: _InterviewReason.ValueType  # 5
+    INTERVIEW_REASON_RECALLED_LOT: _InterviewReason.ValueType  # 6
+    """Handled a recalled lot of the cold chain. A question, never a ground for a restriction."""
 
 class InterviewReason(_InterviewReason, metaclass=_InterviewReasonEnumTypeWrapper): ...
 
@@ -70,6 +72,8 @@ INTERVIEW_REASON_LATE_ITEM: InterviewReason.ValueType  # 2
 INTERVIEW_REASON_LARGE_ZONE: InterviewReason.ValueType  # 3
 INTERVIEW_REASON_SHORT_OVERLAP: InterviewReason.ValueType  # 4
 INTERVIEW_REASON_PASSAGE: InterviewReason.ValueType  # 5
+INTERVIEW_REASON_RECALLED_LOT: InterviewReason.ValueType  # 6
+"""Handled a recalled lot of the cold chain. A question, never a ground for a restriction."""
 Global___InterviewReason: _TypeAlias = InterviewReason  # noqa: Y015
 
 class _InterviewOutcome:
@@ -82,6 +86,8 @@ class _InterviewOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Inte
     INTERVIEW_OUTCOME_CLOSE_CONTACT: _InterviewOutcome.ValueType  # 1
     INTERVIEW_OUTCOME_NO_CONTACT: _InterviewOutcome.ValueType  # 2
     INTERVIEW_OUTCOME_NOT_REACHED: _InterviewOutcome.ValueType  # 3
+    INTERVIEW_OUTCOME_ADVISED: _InterviewOutcome.ValueType  # 4
+    """Asked, and advised to be tested. Of who handled a recalled lot, and of nobody else; in turn there is no close contact of goods."""
 
 class InterviewOutcome(_InterviewOutcome, metaclass=_InterviewOutcomeEnumTypeWrapper): ...
 
@@ -89,6 +95,8 @@ INTERVIEW_OUTCOME_UNSPECIFIED: InterviewOutcome.ValueType  # 0
 INTERVIEW_OUTCOME_CLOSE_CONTACT: InterviewOutcome.ValueType  # 1
 INTERVIEW_OUTCOME_NO_CONTACT: InterviewOutcome.ValueType  # 2
 INTERVIEW_OUTCOME_NOT_REACHED: InterviewOutcome.ValueType  # 3
+INTERVIEW_OUTCOME_ADVISED: InterviewOutcome.ValueType  # 4
+"""Asked, and advised to be tested. Of who handled a recalled lot, and of nobody else; in turn there is no close contact of goods."""
 Global___InterviewOutcome: _TypeAlias = InterviewOutcome  # noqa: Y015
 
 @_typing.final
@@ -176,6 +184,37 @@ class ListContactsResponse(_message.Message):
 Global___ListContactsResponse: _TypeAlias = ListContactsResponse  # noqa: Y015
 
 @_typing.final
+class RecalledLot(_message.Message):
+    """What a tracer has to know of a recalled lot."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    PRODUCT_FIELD_NUMBER: _builtins.int
+    TRACE_CODE_FIELD_NUMBER: _builtins.int
+    ORIGIN_COUNTRY_FIELD_NUMBER: _builtins.int
+    lot_id: _builtins.str
+    product: _builtins.str
+    """The rest is empty as long as the recall itself has not been told."""
+    trace_code: _builtins.str
+    origin_country: _builtins.str
+    def __init__(
+        self,
+        *,
+        lot_id: _builtins.str = ...,
+        product: _builtins.str = ...,
+        trace_code: _builtins.str = ...,
+        origin_country: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "origin_country", b"origin_country", "product", b"product", "trace_code", b"trace_code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecalledLot: _TypeAlias = RecalledLot  # noqa: Y015
+
+@_typing.final
 class InterviewTask(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -186,14 +225,20 @@ class InterviewTask(_message.Message):
     DUE_AT_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
     DRILL_ID_FIELD_NUMBER: _builtins.int
+    LOT_FIELD_NUMBER: _builtins.int
     task_id: _builtins.str
     case_id: _builtins.str
+    """Empty for who handled a recalled lot."""
     resident_id: _builtins.str
     reason: Global___InterviewReason.ValueType
     outcome: Global___InterviewOutcome.ValueType
     drill_id: _builtins.str
     @_builtins.property
     def due_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def lot(self) -> Global___RecalledLot:
+        """Of who handled one."""
+
     def __init__(
         self,
         *,
@@ -204,10 +249,11 @@ class InterviewTask(_message.Message):
         due_at: _timestamp_pb2.Timestamp | None = ...,
         outcome: Global___InterviewOutcome.ValueType = ...,
         drill_id: _builtins.str = ...,
+        lot: Global___RecalledLot | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["due_at", b"due_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["due_at", b"due_at", "lot", b"lot"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_id", b"case_id", "drill_id", b"drill_id", "due_at", b"due_at", "outcome", b"outcome", "reason", b"reason", "resident_id", b"resident_id", "task_id", b"task_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_id", b"case_id", "drill_id", b"drill_id", "due_at", b"due_at", "lot", b"lot", "outcome", b"outcome", "reason", b"reason", "resident_id", b"resident_id", "task_id", b"task_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -222,12 +268,15 @@ class ListInterviewTasksRequest(_message.Message):
     OPEN_ONLY_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
     area: _builtins.str
     case_id: _builtins.str
-    """Empty: of all cases."""
+    """Empty: of all cases and lots."""
     open_only: _builtins.bool
     page_size: _builtins.int
     page_token: _builtins.str
+    lot_id: _builtins.str
+    """Those about this recalled lot."""
     def __init__(
         self,
         *,
@@ -236,10 +285,11 @@ class ListInterviewTasksRequest(_message.Message):
         open_only: _builtins.bool = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["area", b"area", "case_id", b"case_id", "open_only", b"open_only", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["area", b"area", "case_id", b"case_id", "lot_id", b"lot_id", "open_only", b"open_only", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1275,6 +1275,7 @@ class LotPlace(_message.Message):
     AREA_FIELD_NUMBER: _builtins.int
     RECEIVED_FIELD_NUMBER: _builtins.int
     THERE_FIELD_NUMBER: _builtins.int
+    CLOSED_FIELD_NUMBER: _builtins.int
     level: _builtins.int
     """Through how many hands the first of it came; the importing premises are 0."""
     venue_id: _builtins.str
@@ -1285,6 +1286,8 @@ class LotPlace(_message.Message):
     received: _builtins.int
     """What came there in all, and what is there now (outside the district unknown and told as 0)."""
     there: _builtins.int
+    closed: _builtins.bool
+    """The venue has closed for good since: somebody has to look what became of the goods."""
     def __init__(
         self,
         *,
@@ -1294,10 +1297,11 @@ class LotPlace(_message.Message):
         area: _builtins.str = ...,
         received: _builtins.int = ...,
         there: _builtins.int = ...,
+        closed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["area", b"area", "level", b"level", "name", b"name", "received", b"received", "there", b"there", "venue_id", b"venue_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["area", b"area", "closed", b"closed", "level", b"level", "name", b"name", "received", b"received", "there", b"there", "venue_id", b"venue_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,6 +1,7 @@
 """The FastAPI application: one route per operation, each with its access rule, none without."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
 
@@ -20,6 +21,8 @@ from gateway.hot import CheckIns
 from gateway.operations import Operation
 from gateway.problems import HttpError
 from gateway.readiness import Readiness
+from gateway.records import PATH as RECORD
+from gateway.records import Records
 from gateway.routes import OPERATIONS
 from gateway.serving import Parts, refuse, serve
 from gateway.verification import PATH as VERIFICATION
@@ -30,7 +33,15 @@ _JSON = "application/json"
 _WRONG_METHOD = 405
 
 
-def build_api(parts: Parts, readiness: Readiness, check_ins: CheckIns, verifications: Verifications) -> FastAPI:
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What is served to everybody."""
+
+    verifications: Verifications
+    records: Records
+
+
+def build_api(parts: Parts, readiness: Readiness, check_ins: CheckIns, opened: Opened) -> FastAPI:
     """All routes. Raises `AccessError` when one has no rule: a gateway with an open door does not start."""
     # Its own telemetry would put addresses, which hold people's ids, into spans; ours names route templates.
     api = FastAPI(
@@ -52,7 +63,8 @@ def build_api(parts: Parts, readiness: Readiness, check_ins: CheckIns, verificat
                 name=operation.id,
                 operation_id=operation.id,
             )
-    api.add_api_route(VERIFICATION, verifications.serve, methods=["GET"], name="verifyDocument")
+    api.add_api_route(VERIFICATION, opened.verifications.serve, methods=["GET"], name="verifyDocument")
+    api.add_api_route(RECORD, opened.records.serve, methods=["GET"], name="getSpotCheckRecord")
     _system_routes(api, readiness)
     api.add_exception_handler(HTTPException, _no_such_route)
     rules(api)

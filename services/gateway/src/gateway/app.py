@@ -13,7 +13,7 @@ from chassis.starting import clock_of, observe
 from fastapi import FastAPI
 from prometheus_client import REGISTRY
 
-from gateway.api import build_api, methods_of
+from gateway.api import Opened, build_api, methods_of
 from gateway.clients import Upstreams, upstreams
 from gateway.door import Door
 from gateway.front import Front
@@ -21,6 +21,7 @@ from gateway.hot import CheckIns
 from gateway.limits import Buckets
 from gateway.lines import Lines
 from gateway.readiness import Readiness
+from gateway.records import Records
 from gateway.server import RestServer
 from gateway.serving import Parts
 from gateway.settings import GatewaySettings
@@ -87,8 +88,9 @@ def assemble(settings: GatewaySettings, clock: Clock, peers: Upstreams) -> Gatew
         ratio=settings.hot_trace_ratio,
     )
     parts = Parts(door, Buckets(settings.rate, settings.burst), peers, settings.body_limit, settings.batch_body_limit)
-    verifications = Verifications(peers, Buckets(settings.verification_rate, settings.verification_burst))
-    api = build_api(parts, Readiness(peers, keys, lambda: lines.draining), check_ins, verifications)
+    rate, burst = settings.verification_rate, settings.verification_burst
+    opened = Opened(Verifications(peers, Buckets(rate, burst)), Records(peers, Buckets(rate, burst)))
+    api = build_api(parts, Readiness(peers, keys, lambda: lines.draining), check_ins, opened)
     front = Front(api, check_ins, lines, partial(methods_of, api), access_log=settings.access_log)
     return Gateway(front, api, check_ins, keys, lines)
 

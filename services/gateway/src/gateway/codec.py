@@ -153,9 +153,10 @@ def _scalar(field: Field, value: Any) -> Any:
     if field.type == FieldDescriptor.TYPE_BYTES:
         return unbase64(value)
     if field.enum_type is not None:
-        number = _WORDS.of(field.enum_type)[0].get(value)
+        known = _WORDS.of(field.enum_type)[0]
+        number = known.get(value)
         if number is None:
-            raise _WrongError("is not a word this version knows")
+            raise _WrongError(f"is not one of: {', '.join(word for word in known if word != 'unspecified')}")
         return number
     if "\x00" in value:
         raise _WrongError("must not contain the character U+0000")

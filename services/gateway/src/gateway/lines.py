@@ -34,10 +34,12 @@ class Lines:
         self.stats.count(route, status, seconds)
 
     def dressed(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        """An answer's headers with the common ones."""
-        headers += _COMMON
-        if all(name != b"cache-control" for name, _ in headers):
-            headers.append(_UNSTORED)
+        """An answer's headers with the common ones that it does not say otherwise.
+
+        A second content-security-policy would not replace the first: browsers hold a page against both.
+        """
+        said = {name for name, _ in headers}
+        headers += [each for each in (*_COMMON, _UNSTORED) if each[0] not in said]
         if self.draining and _CLOSING not in headers:
             headers.append(_CLOSING)
         return headers

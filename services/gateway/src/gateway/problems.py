@@ -12,6 +12,8 @@ from typing import Any
 import orjson
 from chassis.errors import DomainError, Kind
 
+from gateway import wording
+
 MEDIA_TYPE = "application/problem+json"
 
 STATUS: Mapping[Kind, int] = MappingProxyType({
@@ -101,14 +103,15 @@ def problem(
         "type": f"/problems/{error.reason.lower().replace('_', '-')}",
         "title": title(status, lang),
         "status": status,
-        "detail": error.message,
+        "detail": wording.detail(error, lang),
         "reason": error.reason,
     }
     if instance:
         found["instance"] = instance
     if error.fields:
         found["errors"] = [
-            ({"parameter": path} if path in parameters else {"pointer": pointer(path)}) | {"detail": text}
+            ({"parameter": path} if path in parameters else {"pointer": pointer(path)})
+            | {"detail": wording.of_field(text, lang)}
             for path, text in error.fields.items()
         ]
     if error.metadata:

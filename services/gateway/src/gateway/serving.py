@@ -1,9 +1,10 @@
 """Serving one operation: admit the caller, decode, call the service, encode."""
 
+import asyncio
 import secrets
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
 from typing import Any
@@ -28,17 +29,19 @@ from gateway.operations import KEY_FIELD, Operation
 
 _log = structlog.get_logger("gateway")
 _JSON = "application/json"
+FILES_AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What serving needs. Limits in bytes."""
+    """What serving needs. Limits in bytes; `file_turns`: for files that are read at the same time."""
 
     door: Door
     buckets: Buckets
     upstreams: Upstreams
     body_limit: int
     batch_body_limit: int
+    file_turns: asyncio.Semaphore = field(default_factory=partial(asyncio.Semaphore, FILES_AT_ONCE))
 
 
 async def serve(operation: Operation, parts: Parts, request: Request) -> Response:
@@ -84,6 +87,7 @@ async def _answer(operation: Operation, parts: Parts, request: Request, headers:
             request,
             headers,
             check=partial(check_request, operation.rule, caller),
+            turn=parts.file_turns,
             seconds=operation.seconds,
         )
         return _encode(operation, message, reply, headers)

@@ -12,7 +12,8 @@ class GatewaySettings(ProcessSettings):
 
     Targets: `host:port` of the services behind. Limits hold per caller and per gateway process: a sustained rate in
     requests per second and a burst. `batches_in_flight`: check-in batches of one caller on the way at the same time.
-    `verification_rate`, `verification_burst`: of anybody's look-ups of documents, per address.
+    `verification_rate`, `verification_burst`: of what anybody may look up, per address: documents, and published
+    spot checks apart from them.
     `body_limit`, `batch_body_limit`: bytes.
     """
 

@@ -10,10 +10,6 @@ from zoneinfo import ZoneInfo
 
 import orjson
 from chassis.access import NOWHERE, allow
-from chassis.auth import ANONYMOUS
-from chassis.errors import Kind
-from chassis.rpc import outgoing
-from chassis.rpc.validation import validate
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -22,7 +18,7 @@ from gateway.clients import Upstreams
 from gateway.door import headers_of
 from gateway.front import visit_of
 from gateway.limits import Buckets
-from gateway.problems import HttpError
+from gateway.opened import OpenCall
 from gateway.routes.documents import DOCUMENTS
 from gateway.serving import refuse
 
@@ -52,15 +48,16 @@ _STANDINGS: Final = {
     "annulled": ("真实，已撤销", "Genuine, annulled", "#9a6700"),
     "ended": ("真实，已失效", "Genuine, no longer in force", "#9a6700"),
 }
+_WRONG: Final = 400
+_LATER: Final = ("暂时无法核验，请稍后再试", "Cannot be checked right now, please try again shortly", "#5f6368")
 _FALSE: Final = ("查无此文书", "Not genuine: no such document was issued", "#b3261e")
 
 
 class Verifications:
-    """`buckets`: by the address of whoever asks, in memory only; behind a proxy that hides it all share one bucket."""
+    """`buckets`: as of `OpenCall`."""
 
     def __init__(self, upstreams: Upstreams, buckets: Buckets) -> None:
-        self._rpc = DOCUMENTS["VerifyDocument"]
-        self._call, self._buckets = upstreams.call(self._rpc), buckets
+        self._asked = OpenCall(upstreams, DOCUMENTS["VerifyDocument"], buckets, seconds=_SECONDS)
 
     @allow(anonymous=True, area=NOWHERE)
     async def serve(self, request: Request) -> Response:
@@ -69,29 +66,18 @@ class Verifications:
         headers: dict[str, str] = {}
         try:
             headers = headers_of(request.scope)
-            self._admit(request)
-            message: Any = self._rpc.request()
-            message.verification_id = request.path_params["verification_id"]
-            validate(message)
-            outgoing.bind(outgoing.Incoming())
-            found = codec.encode((await self._call(message, timeout=_SECONDS)).verification)
+            found = codec.encode((await self._asked.answer(request)).verification)
         except Exception as error:  # noqa: BLE001 - every failure has a public face
-            return refuse(error, headers, parameters=("verification_id",))
+            refused = refuse(error, headers, parameters=("verification_id",))
+            if "text/html" not in headers.get("accept", ""):
+                return refused
+            # Somebody in front of a door holds the phone: no program's answer. An id that cannot be one is no paper of ours.
+            kept = {"retry-after": refused.headers["retry-after"]} if "retry-after" in refused.headers else {}
+            words = _FALSE if refused.status_code == _WRONG else _LATER
+            return Response(_filled(words, "", ""), refused.status_code, _HEADERS | kept, "text/html; charset=utf-8")
         if "text/html" in headers.get("accept", ""):
             return Response(page(found), 200, _HEADERS, "text/html; charset=utf-8")
         return Response(orjson.dumps(found), 200, _HEADERS, "application/json")
-
-    def _admit(self, request: Request) -> None:
-        """Raises 429."""
-        taken = self._buckets.take(request.client.host if request.client else ANONYMOUS.subject)
-        if not taken.allowed:
-            raise HttpError(
-                429,
-                Kind.EXHAUSTED,
-                "RATE_LIMITED",
-                "You are asking faster than your limit allows.",
-                headers={"retry-after": str(int(taken.wait) + 1)},
-            )
 
 
 def page(found: Any) -> str:
@@ -114,7 +100,12 @@ def page(found: Any) -> str:
         f"<dt>{escape(name)} <small>{escape(name_en)}</small></dt><dd>{escape(text)}</dd>"
         for name, name_en, text in rows
     )
-    return _PAGE.format(title=escape(title), english=escape(english), colour=colour, drill=drill, rows=listed)
+    return _filled((title, english, colour), drill, f"<dl>{listed}</dl>")
+
+
+def _filled(words: tuple[str, str, str], drill: str, rows: str) -> str:
+    title, english, colour = words
+    return _PAGE.format(title=escape(title), english=escape(english), colour=colour, drill=drill, rows=rows)
 
 
 def _moment(text: str) -> str:
@@ -134,7 +125,7 @@ dt {{ color: #5f6368; padding-top: 10px }} dd {{ margin: 0; padding-bottom: 10px
 dd:last-child {{ border: 0 }}
 .drill {{ background: #fff3cd; border-radius: 10px; padding: 12px; text-align: center; font-weight: 600 }}
 footer {{ color: #5f6368; font-size: 14px; padding: 16px 0; text-align: center }}
-</style></head><body><header><h1>{title}</h1><p>{english}</p></header><main>{drill}<dl>{rows}</dl>
+</style></head><body><header><h1>{title}</h1><p>{english}</p></header><main>{drill}{rows}
 <footer>离里通文书核验 · Lilitong document verification</footer></main></body></html>
 """
 

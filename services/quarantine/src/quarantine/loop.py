@@ -29,6 +29,8 @@ from quarantine.daysets.rpc import DaySetRpc
 from quarantine.drills.rpc import DrillRpc
 from quarantine.people.details import KEK
 from quarantine.policy.rpc import PolicyRpc
+from quarantine.recalls import events as recalls
+from quarantine.recalls.events import Recalls
 from quarantine.restrictions import retention
 from quarantine.restrictions.deciding import Deciding
 from quarantine.restrictions.impose import Imposer
@@ -46,6 +48,7 @@ class Loop:
 
     servicers: list[tuple[object, Callable[[Any, Any], None]]]
     exposures: Exposures
+    recalls: Recalls
     imposer: Imposer
     issuer: Issuer
     keeper: keeping.Keeper
@@ -54,13 +57,14 @@ class Loop:
 
     def subscriptions(self, **options: Any) -> list[Subscription]:
         """What is read from VENUE and CHECKPOINT; `options` as for `Subscription`."""
-        return self.exposures.subscriptions(**options)
+        return [*self.exposures.subscriptions(**options), self.recalls.subscription(**options)]
 
     def register(self, sweep: Sweep) -> None:
         """The jobs of the sweep."""
         sweep.register("day sets", keeping.TICK_SECONDS, self.keeper.tick)
         sweep.register("day sets forget", 3600.0, self.keeper.forget)
         sweep.register("evidence", retention.SWEEP_SECONDS, self.retention.purge)
+        sweep.register("lot interviews", recalls.SWEEP_SECONDS, self.recalls.forget)
 
 
 def build(
@@ -98,6 +102,7 @@ def build(
             (DrillRpc(pool, clock, issuer, published), add_DrillServiceServicer_to_server),
         ],
         exposures=Exposures(vault, sealer, imposer.wake),
+        recalls=Recalls(pool, clock, vault),
         imposer=imposer,
         issuer=issuer,
         keeper=keeping.Keeper(pool, issuer, clock, published=published),

@@ -64,7 +64,7 @@ async def test_a_chunk_that_dies_anywhere_leaves_nothing_and_is_done_again(world
         calls += 1
         answer = await real(conn, *arguments)
         if calls == 2:
-            await world.pool.execute("SELECT pg_terminate_backend($1)", conn.get_server_pid())
+            await world.pool.execute("SELECT pg_terminate_backend($1, 5000)", conn.get_server_pid())
             await conn.fetchval("SELECT 1")
         return answer
 

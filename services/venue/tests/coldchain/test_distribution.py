@@ -24,6 +24,7 @@ async def stock(chain, lot):
     return {str(row["venue_id"]): row["there"] for row in rows}
 
 
+@pytest.mark.case("happy path")
 async def test_goods_move_from_hand_to_hand_and_out_of_the_district(chain):
     source = await chain.premises()
     market = await chain.house.register(category=5, operators=("shop-2",))
@@ -37,6 +38,7 @@ async def test_goods_move_from_hand_to_hand_and_out_of_the_district(chain):
     assert [(each.lot.lot_id, each.there) for each in there.lots] == [(lot.lot_id, 350)]
 
 
+@pytest.mark.case("bad input")
 async def test_nothing_moves_before_the_release_or_with_a_time_before_it(chain):
     source = await chain.premises()
     market = await chain.house.register(category=5)
@@ -48,6 +50,7 @@ async def test_nothing_moves_before_the_release_or_with_a_time_before_it(chain):
     await refused("TIME_TOO_EARLY", chain.send(lot, source.venue_id, market.venue_id, distributed_at=early))
 
 
+@pytest.mark.case("bad input")
 async def test_nothing_moves_that_is_not_there(chain):
     source, lot = await chain.premises(), None
     market = await chain.house.register(category=5)
@@ -62,6 +65,7 @@ async def test_nothing_moves_that_is_not_there(chain):
     assert await stock(chain, lot) == {source.venue_id: 0, market.venue_id: 1000}
 
 
+@pytest.mark.case("wrong caller")
 async def test_only_the_senders_own_account_or_an_officer_of_the_area_sends(chain):
     source = await chain.premises()
     market = await chain.house.register(category=5, operators=("shop-2",))
@@ -96,6 +100,7 @@ async def test_a_drills_goods_stay_in_their_drill(chain):
         assert [each.lot_id for each in found.lots] == expected
 
 
+@pytest.mark.case("concurrency", "repeat")
 async def test_thirty_who_send_at_once_never_send_more_than_there_is(chain):
     source = await chain.premises()
     shops = [await chain.house.register(category=5) for _ in range(3)]

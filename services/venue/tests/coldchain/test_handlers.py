@@ -13,6 +13,7 @@ from .test_release import refused
 pytestmark = [pytest.mark.connected, pytest.mark.feature("V10")]
 
 
+@pytest.mark.case("repeat")
 async def test_the_same_people_are_recorded_once_however_often_and_late_they_are_sent(chain):
     source = await chain.premises()
     lot = await chain.lot(source)
@@ -26,6 +27,7 @@ async def test_the_same_people_are_recorded_once_however_often_and_late_they_are
     assert len(await chain.house.rows("SELECT FROM lot_handlers")) == 2
 
 
+@pytest.mark.case("bad input")
 async def test_a_code_that_proves_nobody_records_nobody(chain):
     source = await chain.premises()
     lot = await chain.lot(source)
@@ -50,6 +52,7 @@ async def test_a_paper_card_that_staff_scan_counts_too(chain):
     assert (await chain.handle(lot, source.venue_id, shown=chain.house.card("wang"))).handlers == 1
 
 
+@pytest.mark.case("happy path", "wrong caller", "bad input")
 async def test_only_where_the_lot_is_or_was_and_only_by_that_venues_account(chain):
     source = await chain.premises()
     market = await chain.house.register(category=5, operators=("shop-2",))

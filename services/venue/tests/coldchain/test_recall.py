@@ -18,6 +18,7 @@ from .test_release import refused
 pytestmark = [pytest.mark.connected, pytest.mark.feature("V10")]
 
 
+@pytest.mark.case("happy path")
 async def test_two_people_decide_what_a_positive_result_proposes(chain):
     source = await chain.premises()
     market = await chain.house.register(category=5)
@@ -101,6 +102,7 @@ async def test_of_two_positive_results_each_has_to_be_dismissed(chain):
     await chain.release(lot)
 
 
+@pytest.mark.case("wrong caller")
 async def test_the_laboratory_has_no_voice_on_its_own_result(chain):
     lot = await chain.lot(await chain.premises())
     proposal_id = await chain.tested(lot, POSITIVE)
@@ -110,6 +112,7 @@ async def test_the_laboratory_has_no_voice_on_its_own_result(chain):
     await refused("PROPOSAL_UNKNOWN", chain.decide(str(uuid4())))
 
 
+@pytest.mark.case("concurrency")
 async def test_ten_who_decide_and_ten_who_send_at_once_agree_on_what_came_first(chain):
     source = await chain.premises()
     lot = await chain.released(source)
@@ -134,6 +137,7 @@ async def test_ten_who_decide_and_ten_who_send_at_once_agree_on_what_came_first(
     assert sum(each.received for each in event.places if not each.venue_id) == 10 * len(sent)
 
 
+@pytest.mark.case("crash", "repeat")
 async def test_a_recall_that_fails_at_its_last_step_stops_nothing_and_leaves_no_entry(chain, monkeypatch):
     source = await chain.premises()
     lot = await chain.released(source)
@@ -207,6 +211,7 @@ async def test_a_trace_goes_through_every_hand_in_a_circle_and_back(chain):
     }
 
 
+@pytest.mark.case("happy path")
 async def test_a_trace_tells_who_handled_the_lot_on_which_day(chain):
     source = await chain.premises()
     lot = await chain.released(source)
@@ -270,3 +275,19 @@ async def test_nobody_takes_the_id_of_what_a_positive_result_will_propose(chain)
     answer = await chain.result(sample, POSITIVE)
     assert answer.proposal_id not in {"", sample.sample_id}
     assert (await chain.get(lot)).lot.state == pb.LOT_STATE_HELD
+
+
+async def test_a_venue_that_closed_since_stays_in_the_trace_and_is_told_as_closed(chain):
+    source = await chain.premises()
+    market = await chain.house.register(category=5)
+    lot = await chain.released(source)
+    await chain.send(lot, source.venue_id, market.venue_id, 300)
+    await chain.house.close(market)
+    await chain.recalled(lot)
+    places = [(each.venue_id, each.there, each.closed) for each in (await chain.trace(lot)).places]
+    assert places == [(source.venue_id, 700, False), (market.venue_id, 300, True)]
+    (event,) = await chain.events("recalled")
+    assert [(each.venue_id, each.closed) for each in event.places] == [
+        (source.venue_id, False),
+        (market.venue_id, True),
+    ]

@@ -21,6 +21,7 @@ async def refused(reason, awaitable):
     return error.value
 
 
+@pytest.mark.case("happy path")
 async def test_a_lot_is_released_with_a_negative_result_and_a_disinfection(chain):
     lot = await chain.lot(await chain.premises())
     assert lot.state == pb.LOT_STATE_WAITING
@@ -44,6 +45,7 @@ async def test_a_negative_result_of_something_else_than_the_goods_frees_nothing(
     await refused("RELEASE_INCOMPLETE", chain.release(lot))
 
 
+@pytest.mark.case("bad input")
 async def test_either_alone_is_not_enough(chain):
     venue = await chain.premises()
     tested, disinfected, pending = [await chain.lot(venue) for _ in range(3)]
@@ -71,6 +73,7 @@ async def test_a_positive_result_holds_the_lot_whatever_else_was_negative(chain,
     assert [message.lot.state for message in await chain.events("held")] == [pb.LOT_STATE_HELD]
 
 
+@pytest.mark.case("bad input")
 async def test_a_result_is_entered_once_and_for_good(chain):
     lot = await chain.lot(await chain.premises())
     sample = await chain.sample(lot)
@@ -81,6 +84,7 @@ async def test_a_result_is_entered_once_and_for_good(chain):
     assert [each.result.outcome for each in (await chain.get(lot)).samples] == [NEGATIVE]
 
 
+@pytest.mark.case("wrong caller")
 async def test_premises_do_not_enter_results_of_their_own_lots(chain):
     lot = await chain.lot(await chain.premises())
     sample = await chain.sample(lot)
@@ -88,6 +92,7 @@ async def test_premises_do_not_enter_results_of_their_own_lots(chain):
     await refused("OWN_LABORATORY", chain.result(sample, caller=own))
 
 
+@pytest.mark.case("wrong caller")
 async def test_who_is_responsible_elsewhere_or_runs_another_shop_is_refused(chain):
     venue = await chain.premises()
     lot = await chain.lot(venue)
@@ -107,6 +112,7 @@ async def test_who_is_responsible_elsewhere_or_runs_another_shop_is_refused(chai
         await refused("NOT_AN_OPERATOR", attempt)
 
 
+@pytest.mark.case("bad input")
 async def test_only_cold_chain_venues_take_in_imports_and_only_once_registered(chain):
     shop = await chain.house.register(category=3)
     request = chain.ask(pb.RegisterImportingPremisesRequest, {}, venue_id=shop.venue_id, licence_number="SX-0001")
@@ -119,6 +125,7 @@ async def test_only_cold_chain_venues_take_in_imports_and_only_once_registered(c
     assert other.drill_id == "drill-1"
 
 
+@pytest.mark.case("bad input")
 async def test_times_that_cannot_be_are_refused(chain):
     venue = await chain.premises()
     ahead = chain.now() + timedelta(minutes=3)
@@ -134,6 +141,7 @@ async def test_times_that_cannot_be_are_refused(chain):
     assert (await chain.result(sample, tested_at=chain.now() + timedelta(minutes=1))).sample.result.outcome == NEGATIVE
 
 
+@pytest.mark.case("repeat")
 async def test_a_repeat_gets_the_first_answer_and_adds_nothing(chain):
     venue = await chain.premises()
     request = chain.arrival(venue)
@@ -147,6 +155,7 @@ async def test_a_repeat_gets_the_first_answer_and_adds_nothing(chain):
     assert len(await chain.house.rows("SELECT FROM lots")) == 1
 
 
+@pytest.mark.case("concurrency")
 async def test_twenty_who_release_at_once_release_once(chain):
     lot = await chain.lot(await chain.premises())
     await chain.tested(lot)
@@ -158,6 +167,7 @@ async def test_twenty_who_release_at_once_release_once(chain):
     assert [row["ordinal"] for row in ordinals] == [*range(1, len(ordinals) + 1)]
 
 
+@pytest.mark.case("crash")
 async def test_what_fails_half_way_leaves_nothing_and_succeeds_when_sent_again(chain, monkeypatch):
     lot = await chain.lot(await chain.premises())
     sample = await chain.sample(lot)

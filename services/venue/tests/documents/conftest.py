@@ -33,6 +33,7 @@ CONTENT = {
     ],
     "failed": [_MASKS],
     "step": 2,
+    "policy_version": 4,
     "rectify_by": "2022-03-20T02:30:00+00:00",
     "starts_at": "2022-03-18T02:30:00+00:00",
     "ends_at": "2022-03-21T02:30:00+00:00",

@@ -21,6 +21,7 @@ async def numbers(house):
     return [tuple(row) for row in rows]
 
 
+@pytest.mark.case("happy path")
 async def test_numbers_count_per_body_series_and_local_year(papers, house):
     venue = await house.register()
     new_year = datetime(2022, 12, 31, 16, tzinfo=UTC)  # midnight in the district
@@ -38,6 +39,7 @@ async def test_numbers_count_per_body_series_and_local_year(papers, house):
     ]
 
 
+@pytest.mark.case("concurrency")
 async def test_twenty_issuers_at_once_leave_no_gap_and_give_no_number_twice_though_some_are_rolled_back(papers, house):
     venue = await house.register()
 
@@ -55,13 +57,14 @@ async def test_twenty_issuers_at_once_leave_no_gap_and_give_no_number_twice_thou
     assert len(found) == sum((which + turn) % 3 != 0 for which in range(20) for turn in range(5))
 
 
+@pytest.mark.case("crash")
 async def test_an_issue_whose_connection_dies_leaves_no_number(papers, house):
     venue = await house.register()
     conn = await house.pool.acquire()
     await conn.execute("BEGIN")
     await issue(conn, papers.new(venue))
     pid = conn.get_server_pid()
-    await house.admin.execute("SELECT pg_terminate_backend($1)", pid)
+    await house.admin.execute("SELECT pg_terminate_backend($1, 5000)", pid)
     with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
         await conn.execute("COMMIT")
     await house.pool.release(conn)
@@ -81,6 +84,7 @@ async def test_the_services_own_role_cannot_change_a_document(papers, house):
                 await conn.execute(statement)
 
 
+@pytest.mark.case("concurrency", "repeat")
 async def test_a_poster_is_one_document_per_code_however_often_it_is_asked_for(papers, house):
     venue = await house.register(zones=2)
     zone = venue.zones[0].zone
@@ -92,6 +96,7 @@ async def test_a_poster_is_one_document_per_code_however_often_it_is_asked_for(p
     assert len(events) == 2
 
 
+@pytest.mark.case("repeat")
 async def test_the_same_request_again_gets_the_first_answer_and_other_content_is_refused(papers, house):
     venue = await house.register(zones=2)
     key = str(uuid4())
@@ -103,6 +108,7 @@ async def test_the_same_request_again_gets_the_first_answer_and_other_content_is
 
 
 @pytest.mark.feature("V3")
+@pytest.mark.case("happy path")
 async def test_a_posters_sheet_carries_the_zones_code_and_the_way_to_its_verification(papers, house, reading):
     venue = await house.register()
     poster = await papers.poster(venue.zones[0].zone)
@@ -116,6 +122,7 @@ async def test_a_posters_sheet_carries_the_zones_code_and_the_way_to_its_verific
         assert (await papers.call(papers.shop, request)).media_type == media_type
 
 
+@pytest.mark.case("bad input")
 async def test_only_posters_come_as_pictures(papers, house):
     document = await papers.issue(await house.register())
     request = pb.RenderDocumentRequest(document_id=str(document.document_id), format=pb.DOCUMENT_FORMAT_PNG)
@@ -140,6 +147,7 @@ async def test_a_poster_is_superseded_by_the_next_code_and_ends_with_its_revocat
     assert refused.value.reason == "VENUE_CODE_REVOKED"
 
 
+@pytest.mark.case("happy path")
 async def test_verification_tells_what_is_on_the_paper_and_nothing_of_those_who_wrote_it(papers, house):
     venue = await house.register()
     letter = await papers.issue(venue, DocumentKind.LETTER)
@@ -156,6 +164,7 @@ async def test_verification_tells_what_is_on_the_paper_and_nothing_of_those_who_
 
 
 @pytest.mark.parametrize("made_up", ["a" * 26, "x", "{verification_id}", "' OR 1=1 --", "二维码", "Z" * 64])
+@pytest.mark.case("bad input")
 async def test_what_was_never_issued_is_not_genuine_and_nothing_more_is_said(papers, house, made_up):
     await papers.issue(await house.register())
     told = await papers.verify(made_up)
@@ -163,6 +172,7 @@ async def test_what_was_never_issued_is_not_genuine_and_nothing_more_is_said(pap
     assert told == pb.DocumentVerification()
 
 
+@pytest.mark.case("bad input")
 async def test_neither_number_nor_document_id_opens_the_verification(papers, house):
     document = await papers.issue(await house.register())
     for known in (document.text, str(document.document_id), document.verification_id.upper()):
@@ -179,6 +189,7 @@ async def test_a_drills_document_says_so_and_is_numbered_apart(papers, house):
 
 
 @pytest.mark.feature("X2")
+@pytest.mark.case("wrong caller", of="V8")
 async def test_documents_are_for_staff_of_the_area_and_the_venues_own_accounts(papers, house):
     venue = await house.register()
     document = await papers.issue(venue)
@@ -201,6 +212,7 @@ async def test_documents_are_for_staff_of_the_area_and_the_venues_own_accounts(p
     assert refused.value.reason == "DOCUMENT_UNKNOWN"
 
 
+@pytest.mark.case("happy path", "bad input")
 async def test_lists_are_complete_the_newest_first_over_pages(papers, house):
     venue = await house.register()
     issued = []

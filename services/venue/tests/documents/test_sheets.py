@@ -15,11 +15,18 @@ pytestmark = pytest.mark.feature("V8")
 PDF = DocumentFormat.PDF
 WORDS = {
     DocumentKind.INSPECTION_FORM: ("疫情防控检查表", "从业人员和顾客佩戴口罩", "不合格", "2022年3月18日10时30分"),
-    DocumentKind.RECTIFICATION_NOTICE: ("整改通知书", "两名店员未戴", "2022年3月20日10时30分前", "申诉"),
-    DocumentKind.YELLOW_CARD: ("黄牌", "从业人员和顾客佩戴口罩", "2022年3月20日10时30分"),
-    DocumentKind.RED_CARD: ("红牌", "从业人员和顾客佩戴口罩"),
+    DocumentKind.RECTIFICATION_NOTICE: (
+        "整改通知书",
+        "未落实：从业人员和顾客佩戴口罩",
+        "两名店员未戴",
+        "2022年3月20日10时30分前",
+        "申诉",
+    ),
+    DocumentKind.YELLOW_CARD: ("黄牌", "未落实：从业人员和顾客佩戴口罩", "2022年3月20日10时30分"),
+    DocumentKind.RED_CARD: ("红牌", "未落实：从业人员和顾客佩戴口罩"),
     DocumentKind.SUSPENSION_DECISION: (
         "停业整顿决定书",
+        "依照阶梯处置办法（第4版）第2步",
         "2022年3月18日10时30分起",
         "2022年3月21日10时30分止",
         "到期自行终止",
@@ -46,6 +53,7 @@ def document(reading, kind=DocumentKind.RECTIFICATION_NOTICE, number=338, drill_
 
 
 @pytest.mark.parametrize("kind", list(DocumentKind))
+@pytest.mark.case("happy path")
 async def test_a_sheet_says_who_issued_what_to_whom_and_its_code_leads_to_its_verification(renderer, reading, kind):
     made = document(reading, kind)
     pdf = await renderer.render(made, PDF)
@@ -67,6 +75,7 @@ async def test_a_drills_sheet_says_so_across_the_page(renderer, reading, kind):
 
 
 @pytest.mark.parametrize("hostile", ["#panic()", "*bold* _x_ $y$ @z <t> \\ `raw`", '[#read("/etc/passwd")]', "“引号”"])
+@pytest.mark.case("bad input")
 async def test_words_are_printed_as_they_are_and_never_run(renderer, reading, hostile):
     venue = reading.content["venue"] | {"name": hostile}
     text = reading.text(await renderer.render(document(reading, venue=venue), PDF))
@@ -80,6 +89,7 @@ async def test_a_poster_has_one_page_whatever_the_venue_is_called(renderer, read
     assert "滨" * 200 in reading.text(pdf)
 
 
+@pytest.mark.case("happy path")
 async def test_a_poster_comes_as_picture_too(renderer, reading):
     poster = document(reading, DocumentKind.POSTER)
     assert (await renderer.render(poster, DocumentFormat.PNG)).startswith(b"\x89PNG")
@@ -99,6 +109,7 @@ async def test_a_sheet_is_made_once_and_kept_within_its_bounds(reading):
     await renderer.close()
 
 
+@pytest.mark.case("concurrency")
 async def test_rendering_leaves_the_loop_free_and_a_crowd_is_told_to_come_back(reading):
     renderer = Renderer(reading.address, waiting=2)
     work = [asyncio.create_task(renderer.render(document(reading, number=n), PDF)) for n in range(4)]

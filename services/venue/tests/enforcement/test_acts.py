@@ -33,6 +33,7 @@ async def failed(street, venue, times=3):
     return answer.inspection.inspection_id
 
 
+@pytest.mark.case("happy path")
 async def test_a_suspended_venues_code_refuses_at_once_on_every_replica_and_no_longer_after_the_end(street, replica):
     await street.policies()
     venue = await street.venue()
@@ -93,6 +94,7 @@ async def test_another_venue_and_a_drills_venue_stay_as_they_are(street):
     assert (await street.house.check_in(played)).outcome == visit_pb2.CHECK_IN_OUTCOME_REFUSED
 
 
+@pytest.mark.case("wrong caller", "concurrency", "repeat")
 async def test_a_suspension_is_approved_by_a_lead_who_was_not_there_once(street):
     await street.policies()
     venue = await street.venue()
@@ -120,6 +122,7 @@ async def test_a_suspension_is_approved_by_a_lead_who_was_not_there_once(street)
     assert len(await street.events("suspension.v1.decided")) == 1
 
 
+@pytest.mark.case("bad input")
 async def test_a_superseded_measure_is_no_longer_acted_upon(street):
     await street.policies()
     venue = await street.venue()
@@ -130,6 +133,7 @@ async def test_a_superseded_measure_is_no_longer_acted_upon(street):
     await street.suspend(new)
 
 
+@pytest.mark.case("happy path", "bad input", "wrong caller")
 async def test_an_extension_is_a_decision_of_its_own_with_an_end_of_its_own(street):
     await street.policies()
     venue = await street.venue()
@@ -158,6 +162,7 @@ async def test_an_extension_is_a_decision_of_its_own_with_an_end_of_its_own(stre
     assert third.suspension.starts_at.ToDatetime() == street.now().replace(tzinfo=None)
 
 
+@pytest.mark.case("bad input", "wrong caller")
 async def test_a_lift_needs_a_passed_reinspection_and_a_second_person(street):
     await street.policies()
     venue = await street.venue()
@@ -177,6 +182,7 @@ async def test_a_lift_needs_a_passed_reinspection_and_a_second_person(street):
     assert lifted.lifted_at == ended.ended_at
 
 
+@pytest.mark.case("bad input")
 async def test_a_lift_that_was_proposed_before_a_further_failure_is_void(street):
     await street.policies()
     venue = await street.venue()
@@ -191,6 +197,7 @@ async def test_a_lift_that_was_proposed_before_a_further_failure_is_void(street)
     await street.lift(await street.propose_lift(measure))
 
 
+@pytest.mark.case("wrong caller")
 async def test_an_operator_acts_for_its_own_venue_alone(street):
     await street.policies()
     venue = await street.venue()
@@ -204,6 +211,7 @@ async def test_an_operator_acts_for_its_own_venue_alone(street):
     assert await count(street, "ladder_facts") == 1
 
 
+@pytest.mark.case("happy path", "wrong caller")
 async def test_an_upheld_appeal_annuls_the_inspection_and_its_papers(street):
     await street.policies()
     venue = await street.venue()
@@ -225,6 +233,7 @@ async def test_an_upheld_appeal_annuls_the_inspection_and_its_papers(street):
     assert kinds == ["suspension.v1.decided", "appeal.v1.filed", "appeal.v1.decided", "suspension.v1.ended"]
 
 
+@pytest.mark.case("happy path")
 async def test_a_rejected_appeal_leaves_everything_and_another_may_follow(street):
     await street.policies()
     venue = await street.venue()
@@ -239,6 +248,7 @@ async def test_a_rejected_appeal_leaves_everything_and_another_may_follow(street
     assert (await street.appeal(measure)).state == OPEN
 
 
+@pytest.mark.case("happy path")
 async def test_an_appeal_is_escalated_at_12_hours_and_at_24_suspension_and_cards_end(street, replica):
     await street.policies()
     venue = await street.venue()
@@ -285,6 +295,7 @@ async def test_an_appeal_is_escalated_at_12_hours_and_at_24_suspension_and_cards
     assert standing.current_measure_id == standing.measures[1].measure_id
 
 
+@pytest.mark.case("concurrency")
 async def test_a_sweep_that_comes_late_still_tells_everything_once_even_from_two_replicas(street):
     await street.policies()
     venue = await street.venue()
@@ -312,6 +323,7 @@ async def test_the_end_of_a_suspension_is_told_when_it_has_come(street):
     assert (ended.suspension_id, ended.ended_at) == (suspension.suspension_id, suspension.ends_at)
 
 
+@pytest.mark.case("repeat")
 async def test_every_act_sent_again_gives_its_first_answer_and_acts_once(street):
     await street.policies()
     venue = await street.venue()
@@ -338,6 +350,7 @@ async def test_every_act_sent_again_gives_its_first_answer_and_acts_once(street)
     assert await count(street, "ladder_facts") == facts
 
 
+@pytest.mark.case("crash")
 async def test_an_act_that_crashes_in_the_middle_leaves_nothing(street, monkeypatch):
     from venue.enforcement.ladder import store
 
@@ -369,6 +382,7 @@ async def test_a_replica_whose_clock_is_behind_does_not_write_into_the_past(stre
     assert second.step == 2
 
 
+@pytest.mark.case("bad input", "wrong caller")
 async def test_policies_need_two_others_and_make_sense(street):
     def draft(steps, area=FENGSHAN):
         rules = pb.LadderRules(

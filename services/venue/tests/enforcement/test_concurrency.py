@@ -39,6 +39,7 @@ async def steps_and_numbers(street, venues):
     assert papers == 0
 
 
+@pytest.mark.case("concurrency")
 async def test_twenty_inspectors_on_many_venues_at_once(street):
     await street.policies()
     venues = [await street.venue(area) for area in (LIANHUACHI, FENGSHAN) * 6]
@@ -71,6 +72,7 @@ async def test_twenty_inspectors_on_many_venues_at_once(street):
     assert len({row["leaf_index"] for row in leaves}) == len(leaves) > 0
 
 
+@pytest.mark.case("concurrency")
 async def test_twenty_inspectors_on_one_venue_climb_one_step_each(street):
     await street.policies()
     venue = await street.venue(LIANHUACHI)
@@ -81,6 +83,7 @@ async def test_twenty_inspectors_on_one_venue_climb_one_step_each(street):
 
 
 @pytest.mark.slow
+@pytest.mark.case("concurrency")
 async def test_twenty_inspectors_on_a_thousand_venues(street):
     await street.policies()
     venues = [await street.venue((LIANHUACHI, FENGSHAN)[number % 2]) for number in range(1000)]

@@ -23,6 +23,7 @@ async def judged(street, papers, at=None):
     return {each.paper: found[UUID(each.document_id)] for each in papers}
 
 
+@pytest.mark.case("happy path")
 async def test_papers_hold_until_what_they_ask_for_is_done_lifted_or_over(street):
     await street.policies()
     venue = await street.venue(LIANHUACHI)
@@ -50,6 +51,7 @@ async def test_papers_hold_until_what_they_ask_for_is_done_lifted_or_over(street
     assert await judged(street, [*decided, *longer]) == {DECISION: ENDED, SEAL: ENDED}
 
 
+@pytest.mark.case("happy path")
 async def test_an_upheld_appeal_takes_every_paper_out_of_force(street):
     await street.policies()
     venue = await street.venue(LIANHUACHI)

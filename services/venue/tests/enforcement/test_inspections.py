@@ -34,6 +34,7 @@ async def stored(street):
 
 
 @connected
+@pytest.mark.case("happy path")
 async def test_there_is_a_checklist_in_both_languages_for_every_category_and_every_other_subject(street):
     subjects = [(1, category) for category in range(1, 14)] + [(2, 0), (3, 0), (4, 0)]
     lists = {}
@@ -57,6 +58,7 @@ async def test_there_is_a_checklist_in_both_languages_for_every_category_and_eve
 
 
 @connected
+@pytest.mark.case("happy path")
 async def test_an_inspection_is_stored_as_it_was_made_and_told(street):
     venue = await street.venue()
     made = street.now() - timedelta(hours=20)
@@ -81,6 +83,7 @@ async def test_an_inspection_is_stored_as_it_was_made_and_told(street):
 
 
 @connected
+@pytest.mark.case("happy path")
 async def test_checkpoints_communities_and_public_places_are_inspected_too_and_have_no_ladder(street):
     await street.policies()
     post = str(uuid4())
@@ -111,6 +114,7 @@ async def test_checkpoints_communities_and_public_places_are_inspected_too_and_h
 
 
 @connected
+@pytest.mark.case("bad input")
 async def test_wrong_inspections_are_refused_and_nothing_is_stored(street):
     await street.policies()
     venue = await street.venue()
@@ -156,6 +160,7 @@ async def test_wrong_inspections_are_refused_and_nothing_is_stored(street):
     assert await street.house.owner.fetchval("SELECT count(*) FROM outbox WHERE subject ~ 'inspection'") == 0
 
 
+@pytest.mark.case("bad input")
 def test_the_contract_refuses_what_no_inspection_can_be():
     good = pb.RecordInspectionRequest(
         request_id=str(uuid4()),
@@ -185,6 +190,7 @@ def test_the_contract_refuses_what_no_inspection_can_be():
 
 
 @connected
+@pytest.mark.case("wrong caller")
 async def test_an_inspection_is_recorded_by_one_of_its_two_within_the_area(street):
     venue = await street.venue()
     request = await street.inspection(venue)
@@ -203,6 +209,7 @@ async def test_an_inspection_is_recorded_by_one_of_its_two_within_the_area(stree
 
 
 @connected
+@pytest.mark.case("repeat")
 async def test_sending_it_again_gives_the_first_answer_and_one_inspection(street):
     await street.policies()
     venue = await street.venue()
@@ -225,6 +232,7 @@ async def test_sending_it_again_gives_the_first_answer_and_one_inspection(street
 
 
 @connected
+@pytest.mark.case("concurrency", "repeat")
 async def test_the_same_upload_from_both_phones_at_once_is_stored_once(street):
     await street.policies()
     venue = await street.venue()
@@ -241,6 +249,7 @@ async def test_the_same_upload_from_both_phones_at_once_is_stored_once(street):
 
 
 @connected
+@pytest.mark.case("happy path", "bad input", "repeat")
 async def test_offline_inspections_come_in_a_batch_each_answered_on_its_own_and_in_the_order_sent(street):
     await street.policies()
     venue, other = await street.venue(), await street.venue()
@@ -262,6 +271,7 @@ async def test_offline_inspections_come_in_a_batch_each_answered_on_its_own_and_
 
 
 @connected
+@pytest.mark.case("wrong caller")
 async def test_a_batch_of_which_nothing_is_the_callers_is_refused_as_a_whole(street):
     requests = [await street.inspection(await street.venue()) for _ in range(2)]
     batch = pb.BatchRecordInspectionsRequest(requests=requests)
@@ -271,6 +281,7 @@ async def test_a_batch_of_which_nothing_is_the_callers_is_refused_as_a_whole(str
 
 
 @connected
+@pytest.mark.case("wrong caller")
 async def test_an_item_of_another_area_is_refused_in_a_mixed_batch(street):
     home, away = await street.venue(FENGSHAN), await street.venue(LIANHUACHI)
     requests = [await street.inspection(home), await street.inspection(away)]
@@ -282,6 +293,7 @@ async def test_an_item_of_another_area_is_refused_in_a_mixed_batch(street):
 
 
 @connected
+@pytest.mark.case("crash")
 async def test_a_crash_in_the_middle_leaves_nothing_and_no_gap_in_the_numbers(street, monkeypatch):
     from venue.enforcement.ladder import store
 
@@ -315,6 +327,7 @@ async def test_a_drills_papers_are_numbered_apart_and_no_real_venue_is_touched(s
 
 
 @connected
+@pytest.mark.case("happy path")
 async def test_lists_are_paged_from_the_newest_and_bounded_by_area_and_outcome(street):
     first, second = await street.venue(FENGSHAN), await street.venue(LIANHUACHI)
     for number in range(7):
@@ -344,6 +357,7 @@ async def test_lists_are_paged_from_the_newest_and_bounded_by_area_and_outcome(s
 
 
 @connected
+@pytest.mark.case("happy path", "bad input", "repeat")
 async def test_a_photo_is_kept_under_its_hash_and_given_back_as_it_was(street, tmp_path):
     venue = await street.venue()
     digests = [sha256(each).digest() for each in (PNG, JPEG)]

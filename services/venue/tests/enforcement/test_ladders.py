@@ -17,6 +17,7 @@ def kinds(papers):
     return [each.paper for each in papers]
 
 
+@pytest.mark.case("happy path")
 async def test_lianhuachi_goes_from_notice_over_yellow_to_red_with_suspension_and_seal(street):
     await street.policies()
     venue = await street.venue(LIANHUACHI)
@@ -43,6 +44,7 @@ async def test_lianhuachi_goes_from_notice_over_yellow_to_red_with_suspension_an
     assert list(standing.measures[2].papers_in_force) == [FORM, RED, DECISION, SEAL]
 
 
+@pytest.mark.case("happy path")
 async def test_fengshan_knows_notices_and_suspension_and_no_cards(street):
     await street.policies()
     venue = await street.venue(FENGSHAN)
@@ -61,6 +63,7 @@ async def test_fengshan_knows_notices_and_suspension_and_no_cards(street):
     assert not {row["kind"] for row in rows} & {Paper.YELLOW_CARD, Paper.RED_CARD}
 
 
+@pytest.mark.case("happy path")
 async def test_a_shop_reopens_by_rectification_reinspection_and_a_lift_by_two(street):
     await street.policies()
     venue = await street.venue(LIANHUACHI)
@@ -113,6 +116,7 @@ async def test_a_good_inspection_without_rectification_changes_nothing(street):
     assert (await street.standing(venue)).measures[0].state == RECTIFY
 
 
+@pytest.mark.case("happy path")
 async def test_the_standing_of_any_former_day_is_told_as_it_was_then(street):
     await street.policies()
     venue = await street.venue(LIANHUACHI)

@@ -144,3 +144,29 @@ async def test_a_page_token_that_is_not_ours_is_refused(street):
 @given(st.one_of(st.none(), st.integers(0, 2**60)), st.uuids())
 def test_a_page_token_is_read_back(due, venue_id):
     assert DueCursor.decode(DueCursor(due, venue_id).encode()) == DueCursor(due, venue_id)
+
+
+@connected
+async def test_a_closed_venue_is_late_with_nothing_and_its_ladder_stays_to_be_read(street):
+    await street.policies()
+    closed, other = await street.venue(LIANHUACHI), await street.venue(LIANHUACHI)
+    measures = [(await street.fail(each)).inspection.inspection_id for each in (closed, other)]
+    street.later(hours=1)
+    await street.house.close(closed)
+    assert [row.measure_id for row in await street.open_measures()] == [measures[1]]
+    street.later(hours=95)
+    assert [row.measure_id for row in await street.open_measures(late_only=True)] == [measures[1]]
+    assert (await street.standing(closed)).measures[0].measure_id == measures[0]
+
+
+@connected
+@pytest.mark.feature("V6")
+async def test_an_inspection_made_after_the_closing_is_refused_and_one_made_before_is_taken(street):
+    await street.policies()
+    venue = await street.venue(LIANHUACHI)
+    before = await street.inspection(venue, bad=["masks"])
+    street.later(hours=1)
+    await street.house.close(venue)
+    with pytest.raises(DomainError, match="VENUE_CLOSED"):
+        await street.fail(venue)
+    assert (await street.call(street.one, before)).step == 1

@@ -20,6 +20,7 @@ async def refused(action):
     return caught.value.reason
 
 
+@pytest.mark.case("happy path")
 async def test_letter_and_notice_go_the_whole_way(desk, house):
     venue = await house.register()
     await desk.template(LETTER)
@@ -48,6 +49,7 @@ async def test_letter_and_notice_go_the_whole_way(desk, house):
     ]
 
 
+@pytest.mark.case("wrong caller")
 async def test_a_template_needs_a_second_person_and_versions_count_per_line(desk):
     draft = desk.draft()
     await desk.call(desk.officer, draft)
@@ -83,6 +85,7 @@ async def test_the_longest_area_goes_first_then_the_category(desk, house):
     }
 
 
+@pytest.mark.case("repeat")
 async def test_issuing_goes_on_where_it_was_interrupted_and_never_issues_twice(desk, house):
     for _ in range(7):
         await house.register()
@@ -97,6 +100,7 @@ async def test_issuing_goes_on_where_it_was_interrupted_and_never_issues_twice(d
     assert [row["number"] for row in rows] == list(range(1, 8))
 
 
+@pytest.mark.case("concurrency")
 async def test_officers_who_issue_at_once_share_the_venues_and_leave_no_gap(desk, house):
     for _ in range(30):
         await house.register()
@@ -109,6 +113,7 @@ async def test_officers_who_issue_at_once_share_the_venues_and_leave_no_gap(desk
         assert [row["number"] for row in rows] == list(range(1, 31))
 
 
+@pytest.mark.case("crash")
 async def test_an_issue_that_fails_in_the_middle_leaves_neither_papers_nor_numbers(desk, house, monkeypatch):
     await house.register()
     await desk.template()
@@ -124,6 +129,7 @@ async def test_an_issue_that_fails_in_the_middle_leaves_neither_papers_nor_numbe
     assert (await desk.issue()).issued == 1
 
 
+@pytest.mark.case("happy path")
 async def test_a_new_version_is_to_be_issued_again_and_the_former_is_superseded(desk, house):
     venue = await house.register()
     await desk.template()
@@ -147,6 +153,7 @@ async def test_a_new_version_is_to_be_issued_again_and_the_former_is_superseded(
         ({"method": pb.SERVICE_METHOD_POST}, "tracking_number"),
     ],
 )
+@pytest.mark.case("bad input")
 async def test_service_without_its_proof_is_refused_and_nothing_stored(desk, house, given, field):
     venue = await house.register()
     await desk.template()
@@ -158,6 +165,7 @@ async def test_service_without_its_proof_is_refused_and_nothing_stored(desk, hou
     assert await house.rows("SELECT FROM obligation_services") == []
 
 
+@pytest.mark.case("bad input")
 async def test_a_time_ahead_or_too_long_ago_is_refused(desk, house):
     venue = await house.register()
     await desk.template()
@@ -176,6 +184,7 @@ async def test_a_time_ahead_or_too_long_ago_is_refused(desk, house):
         {"method": pb.SERVICE_METHOD_REFUSED, "witness": "grid-2"},
     ],
 )
+@pytest.mark.case("happy path")
 async def test_every_way_of_serving_counts_with_its_proof(desk, house, given):
     venue = await house.register()
     await desk.template()
@@ -201,6 +210,7 @@ async def test_the_database_itself_refuses_service_without_proof(desk, house):
                 await conn.execute(f"DELETE FROM {table}")
 
 
+@pytest.mark.case("repeat")
 async def test_the_first_service_stands_when_it_is_served_again(desk, house):
     venue = await house.register()
     await desk.template()
@@ -213,6 +223,7 @@ async def test_the_first_service_stands_when_it_is_served_again(desk, house):
     assert len(await house.rows("SELECT FROM obligation_services")) == 2
 
 
+@pytest.mark.case("repeat", "wrong caller")
 async def test_only_what_was_served_is_acknowledged_once_and_by_the_venues_own_account(desk, house):
     venue = await house.register()
     await desk.template()
@@ -226,6 +237,7 @@ async def test_only_what_was_served_is_acknowledged_once_and_by_the_venues_own_a
     assert await refused(desk.acknowledge(letter)) == "ACKNOWLEDGED_ALREADY"
 
 
+@pytest.mark.case("bad input")
 async def test_papers_of_another_venue_are_not_served(desk, house):
     venue, other = await house.register(), await house.register()
     await desk.template()
@@ -235,6 +247,7 @@ async def test_papers_of_another_venue_are_not_served(desk, house):
 
 
 @pytest.mark.feature("X2")
+@pytest.mark.case("wrong caller", of="V2")
 async def test_who_is_responsible_elsewhere_is_refused(desk, house):
     venue = await house.register()
     template = await desk.template()
@@ -247,6 +260,7 @@ async def test_who_is_responsible_elsewhere_is_refused(desk, house):
     assert len(await desk.of(venue, desk.shop)) == 1
 
 
+@pytest.mark.case("happy path")
 async def test_who_is_missing_is_listed_over_pages_and_agrees_with_the_coverage(desk, house):
     venues = [await house.register() for _ in range(7)]
     await desk.template()
@@ -283,3 +297,27 @@ async def test_a_drill_has_its_own_papers_and_counts(desk, house):
     assert letter.number == "演离防责〔2022〕1号"
     assert (await desk.coverage())["141102001", 3, LETTER] == (1, 0, 0, 0)
     assert (await desk.coverage(drill_id="drill-1"))["141102001", 3, LETTER] == (1, 1, 0, 0)
+
+
+async def test_a_closed_venue_is_asked_for_nothing_more_and_keeps_what_it_had(desk, house):
+    open_one, closed = [await house.register() for _ in range(2)]
+    await desk.template(LETTER)
+    assert (await desk.issue()).issued == 2
+    (letter,) = await desk.of(closed)
+    await desk.template(NOTICE)
+    before = desk.service(closed, [letter])
+    house.clock.advance(timedelta(hours=1))
+    await house.close(closed)
+    after = desk.service(closed, [letter])
+
+    assert ((await desk.issue()).issued, len(await desk.of(closed))) == (1, 1)
+    assert {each.venue_id for each in await missing(desk)} == {open_one.venue_id}
+    assert [counts[0] for counts in (await desk.coverage()).values()] == [1, 1]
+    assert await refused(desk.call(desk.grid, after)) == "VENUE_CLOSED"
+    await desk.call(desk.grid, before)  # what happened before is told afterwards, as from a phone without a net
+    assert await refused(desk.acknowledge(letter)) == "VENUE_CLOSED"
+
+
+async def missing(desk):
+    request = pb.ListMissingObligationsRequest(area="141102", stage=pb.OBLIGATION_STAGE_SERVED)
+    return (await desk.call(desk.officer, request)).missing

@@ -61,13 +61,17 @@ class Office:
 
     async def report(self, import_id, caller=None):
         """The whole report, as bytes."""
-        content, token = b"", None
+        return b"".join([page async for page in self.report_pages(import_id, caller)])
+
+    async def report_pages(self, import_id, caller=None):
+        """The report as it is given out, piece by piece."""
+        token = None
         while token != "":
             request = import_pb2.GetImportReportRequest(import_id=import_id, page_token=token or "")
             with calling(caller or self.officer):
                 page = await self.imports.GetImportReport(request, None)
-            content, token = content + page.data, page.next_page_token
-        return content
+            token = page.next_page_token
+            yield page.data
 
 
 @pytest.fixture

@@ -57,6 +57,7 @@ def back(application_id, number=1, reasons=("地址不详",)):
     )
 
 
+@pytest.mark.case("happy path")
 async def test_what_was_returned_is_amended_approved_and_registered(desk, house, who):
     first = submission()
     key = first.application_id
@@ -86,6 +87,7 @@ async def test_what_was_returned_is_amended_approved_and_registered(desk, house,
     assert tuple(particulars) == ("张三", "91141102MA0K00000X")
 
 
+@pytest.mark.case("repeat")
 async def test_every_act_repeats_without_effect(desk, house):
     first = submission()
     answer = await desk.call("SubmitApplication", first)
@@ -96,6 +98,7 @@ async def test_every_act_repeats_without_effect(desk, house):
     assert await house.owner.fetchval("SELECT count(*) FROM venues") == 1
 
 
+@pytest.mark.case("bad input")
 async def test_what_is_out_of_turn_is_refused(desk):
     first = submission()
     key = first.application_id
@@ -112,6 +115,7 @@ async def test_what_is_out_of_turn_is_refused(desk):
         await desk.call("ApproveApplication", approval(str(uuid4())))
 
 
+@pytest.mark.case("concurrency")
 async def test_one_of_many_decisions_at_once_holds(desk, house):
     first = submission()
     key = first.application_id
@@ -123,6 +127,7 @@ async def test_one_of_many_decisions_at_once_holds(desk, house):
     assert await house.owner.fetchval("SELECT count(*) FROM application_decisions") == 1
 
 
+@pytest.mark.case("wrong caller")
 async def test_nobody_decides_about_an_own_application(desk, house, who):
     both = Caller(who.operator.subject, frozenset({"venue_operator", "venue_officer"}), ("141102",))
     first = submission()
@@ -136,6 +141,7 @@ async def test_nobody_decides_about_an_own_application(desk, house, who):
     assert await house.owner.fetchval("SELECT count(*) FROM venues") == 0
 
 
+@pytest.mark.case("wrong caller")
 async def test_others_neither_read_nor_amend_an_application(desk, who):
     first = submission()
     key = first.application_id
@@ -155,6 +161,7 @@ async def test_others_neither_read_nor_amend_an_application(desk, who):
             await desk.call(method, request, stranger)
 
 
+@pytest.mark.case("happy path")
 async def test_lists_are_complete_by_area_and_state_and_an_applicant_sees_its_own(desk, who):
     keys = []
     for number in range(5):

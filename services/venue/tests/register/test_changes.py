@@ -46,6 +46,7 @@ async def subjects(house):
     return [row["subject"].removeprefix("lilitong.venue.") for row in rows]
 
 
+@pytest.mark.case("happy path", "repeat")
 async def test_zones_added_later_have_codes_of_their_own_and_are_known_at_once(house, who):
     venue = await house.register(zones=2)
     request = zones(venue, "三层", "四层")
@@ -61,6 +62,7 @@ async def test_zones_added_later_have_codes_of_their_own_and_are_known_at_once(h
     assert await subjects(house) == ["venue.v1.registered", "venue.v1.zones_added"]
 
 
+@pytest.mark.case("bad input")
 async def test_zones_beyond_the_bound_or_with_a_name_twice_are_refused(house, who):
     venue = await house.register(zones=2)
     for request, reason in (
@@ -73,6 +75,7 @@ async def test_zones_beyond_the_bound_or_with_a_name_twice_are_refused(house, wh
     assert await house.owner.fetchval("SELECT count(*) FROM zones") == 2
 
 
+@pytest.mark.case("concurrency")
 async def test_zones_added_at_once_do_not_take_each_others_place(house, who):
     venue = await house.register(zones=1)
     await asyncio.gather(*(act(house, "AddZones", zones(venue, f"层{n}"), who.officer) for n in range(8)))
@@ -80,6 +83,7 @@ async def test_zones_added_at_once_do_not_take_each_others_place(house, who):
     assert [row["ordinal"] for row in rows] == list(range(9))
 
 
+@pytest.mark.case("happy path", "wrong caller")
 async def test_another_owners_accounts_take_over_at_once_and_the_former_stays_on_record(house, who):
     venue = await house.register()
     changed = (await act(house, "ChangeOwner", owner(venue), who.officer)).venue
@@ -110,6 +114,7 @@ async def test_who_owns_a_venue_is_told_to_nobody(house, who):
 
 
 @pytest.mark.feature("V3")
+@pytest.mark.case("happy path", "repeat")
 async def test_a_closed_venues_codes_are_invalid_at_once_and_nothing_is_deleted(house, who):
     venue = await house.register(zones=2)
     await house.check_in(house.scan("甲", venue.zones[0].code))
@@ -127,6 +132,7 @@ async def test_a_closed_venues_codes_are_invalid_at_once_and_nothing_is_deleted(
     assert events_pb2.VenueChanged.FromString(told).venue == closed
 
 
+@pytest.mark.case("bad input")
 async def test_what_is_closed_does_not_change_any_more(house, who):
     venue = await house.register()
     await act(house, "CloseVenue", closing(venue), who.officer)
@@ -144,6 +150,7 @@ async def test_what_is_closed_does_not_change_any_more(house, who):
     assert refused.value.constraint_name == "zones_closed_check"
 
 
+@pytest.mark.case("concurrency")
 async def test_a_code_that_is_replaced_while_the_venue_closes_is_refused_or_falls_with_it(house, who):
     venue = await house.register()
     replacing = [venue_pb2.ReplaceVenueCodeRequest(request_id=str(uuid4()), zone=venue.zones[0].zone) for _ in range(6)]
@@ -155,6 +162,7 @@ async def test_a_code_that_is_replaced_while_the_venue_closes_is_refused_or_fall
     assert await house.owner.fetchval("SELECT code FROM zones") is None
 
 
+@pytest.mark.case("concurrency")
 async def test_closing_once_of_ten_at_once(house, who):
     venue = await house.register()
     done = await asyncio.gather(
@@ -163,6 +171,7 @@ async def test_closing_once_of_ten_at_once(house, who):
     assert sorted(getattr(each, "reason", "done") for each in done) == ["VENUE_CLOSED"] * 9 + ["done"]
 
 
+@pytest.mark.case("wrong caller")
 async def test_officers_of_another_area_change_nothing(house, who):
     venue = await house.register()
     stranger = Caller("officer-9", frozenset({"venue_officer"}), ("141103",))
@@ -183,6 +192,7 @@ async def test_officers_of_another_area_change_nothing(house, who):
         )
 
 
+@pytest.mark.case("happy path")
 async def test_the_register_is_searched_by_name_address_and_licence_page_by_page(house, who):
     venues = [await house.register() for _ in range(5)]
     await act(house, "ChangeOwner", owner(venues[3]), who.officer)

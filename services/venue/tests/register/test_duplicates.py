@@ -98,6 +98,7 @@ def desk(house, who):
 
 
 @connected
+@pytest.mark.case("happy path")
 async def test_a_likely_pair_is_proposed_once_and_nothing_is_merged(desk, house):
     one, other = await desk.register("吕梁人家"), await desk.register("吕梁人家饭店")
     await desk.register("晋泉酒楼", "建设街88号")
@@ -111,6 +112,7 @@ async def test_a_likely_pair_is_proposed_once_and_nothing_is_merged(desk, house)
 
 
 @connected
+@pytest.mark.case("happy path", "repeat", of="V1")
 async def test_merging_closes_the_other_venue_and_keeps_all_it_had(desk, house):
     one, other = await desk.register("吕梁人家"), await desk.register("吕梁人家")
     await house.check_in(house.scan("甲", other.zones[0].code))
@@ -145,6 +147,7 @@ async def test_two_venues_that_were_told_apart_are_not_proposed_again(desk):
 
 
 @connected
+@pytest.mark.case("bad input")
 async def test_a_decision_that_contradicts_itself_is_refused(desk):
     await desk.register("吕梁人家")
     one = await desk.register("吕梁人家")
@@ -181,6 +184,7 @@ async def test_an_inspected_venue_does_not_vanish_into_one_that_was_never_inspec
 
 
 @connected
+@pytest.mark.case("concurrency")
 async def test_only_one_of_several_decisions_at_once_holds(desk, house):
     one, other = await desk.register("吕梁人家"), await desk.register("吕梁人家")
     await desk.find()
@@ -193,6 +197,7 @@ async def test_only_one_of_several_decisions_at_once_holds(desk, house):
 
 
 @connected
+@pytest.mark.case("wrong caller")
 async def test_an_officer_sees_and_decides_only_pairs_that_lie_in_the_own_area_whole(desk):
     licence = "91141102MA0K00000X"
     await desk.register("吕梁人家", licence=licence)

@@ -39,6 +39,7 @@ ENCODINGS = {
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.case("happy path")
 async def test_each_encoding_and_delimiter_gives_the_same_venues(office, house, encoding, delimiter):
     rows = [files.row(1, 详细地址="滨河路1号\n二单元"), files.row(2, 场所名称='"老"店,分店;\t𠮷')]
     job = await office.run(ENCODINGS[encoding](files.text(rows, delimiter=delimiter)))
@@ -54,6 +55,7 @@ async def test_titles_are_found_behind_blank_lines_and_marks(office, before):
         assert (job.state, job.rows_read, job.rejected) == (DONE, 1, 0), job
 
 
+@pytest.mark.case("happy path")
 async def test_full_width_digits_english_titles_zones_and_accounts_are_understood(office, house):
     titles = (
         "Name",
@@ -96,6 +98,7 @@ async def test_full_width_digits_english_titles_zones_and_accounts_are_understoo
     )
 
 
+@pytest.mark.case("bad input")
 async def test_good_rows_go_in_and_each_bad_one_is_told_by_line_column_and_reason(office, house):
     rows = [
         files.row(1),
@@ -143,6 +146,7 @@ async def test_good_rows_go_in_and_each_bad_one_is_told_by_line_column_and_reaso
         (b"\xff\xff\xff\n", "ENCODING_UNKNOWN"),
     ],
 )
+@pytest.mark.case("bad input")
 async def test_a_file_that_is_no_table_stores_nothing_and_says_why(office, house, content, failure):
     if failure == "IMPORT_EMPTY":
         job = await office.create()
@@ -155,6 +159,7 @@ async def test_a_file_that_is_no_table_stores_nothing_and_says_why(office, house
     assert await house.owner.fetchval("SELECT count(*) FROM venues") == 0
 
 
+@pytest.mark.case("repeat")
 async def test_the_same_file_again_changes_nothing_and_a_changed_row_is_told(office, house):
     content = files.many(3)
     first = await office.run(content)
@@ -176,6 +181,7 @@ async def test_registered_venues_are_told_and_the_end_too_without_names(office, 
     assert (told.import_id, told.created, told.file_name, told.created_by) == (job.import_id, 2, "", "")
 
 
+@pytest.mark.case("crash")
 async def test_a_crash_in_the_middle_of_a_step_loses_and_doubles_nothing(office, house, monkeypatch):
     monkeypatch.setattr(jobs, "ROWS_AT_ONCE", 4)
     import_id = await office.put(files.many(10).encode())
@@ -209,6 +215,7 @@ async def test_a_file_that_breaks_the_job_fails_alone_and_the_next_one_is_read(o
     assert (await office.look(good)).state == DONE
 
 
+@pytest.mark.case("concurrency")
 async def test_two_imports_of_one_file_at_once_register_each_venue_once(office, house, monkeypatch):
     monkeypatch.setattr(jobs, "ROWS_AT_ONCE", 7)
     content = files.many(40).encode()
@@ -220,6 +227,7 @@ async def test_two_imports_of_one_file_at_once_register_each_venue_once(office, 
     assert await house.owner.fetchval("SELECT count(*) FROM venues") == 40
 
 
+@pytest.mark.case("concurrency")
 async def test_replicas_share_one_import_without_reading_a_row_twice(office, house, monkeypatch):
     monkeypatch.setattr(jobs, "ROWS_AT_ONCE", 3)
     import_id = await office.put(files.many(30).encode())
@@ -228,6 +236,7 @@ async def test_replicas_share_one_import_without_reading_a_row_twice(office, hou
     assert counts(await office.look(import_id)) == (30, 30, 0, 0)
 
 
+@pytest.mark.case("repeat")
 async def test_parts_repeat_without_effect_and_follow_each_other(office, who):
     content = files.many(2000).encode()
     job = await office.create()
@@ -248,6 +257,7 @@ async def test_parts_repeat_without_effect_and_follow_each_other(office, who):
     assert (done.state, done.created) == (DONE, 2000)
 
 
+@pytest.mark.case("bad input")
 async def test_a_file_beyond_the_bound_is_refused(office, house):
     job = await office.create()
     await house.owner.execute("UPDATE imports SET bytes_received = $1", MAX_FILE - 10)
@@ -255,6 +265,7 @@ async def test_a_file_beyond_the_bound_is_refused(office, house):
         await office.append(job.import_id, MAX_FILE - 10, b"x" * 11, last=True)
 
 
+@pytest.mark.case("bad input")
 async def test_too_many_rows_end_the_job_and_what_is_counted_stands(office, house, monkeypatch):
     monkeypatch.setattr(jobs, "ROWS_AT_ONCE", 3)
     monkeypatch.setattr(jobs, "MAX_ROWS", 6)
@@ -263,6 +274,7 @@ async def test_too_many_rows_end_the_job_and_what_is_counted_stands(office, hous
     assert await house.owner.fetchval("SELECT count(*) FROM venues") == 6
 
 
+@pytest.mark.case("bad input")
 async def test_blank_lines_without_end_are_refused_and_do_not_hold_up_the_others(office, monkeypatch):
     monkeypatch.setattr(jobs, "MAX_LINES", 100)
     monkeypatch.setattr(jobs, "LINES_AT_ONCE", 10)
@@ -290,6 +302,7 @@ async def test_files_are_forgotten_when_their_job_has_ended(office, house):
     assert [tuple(row) for row in await house.rows("SELECT content FROM import_parts")] == [(None,)]
 
 
+@pytest.mark.case("wrong caller")
 async def test_others_than_officers_of_the_area_see_and_do_nothing(office, who):
     job = await office.create(area="141102001")
     stranger = Caller("officer-9", frozenset({"venue_officer"}), ("141103",))
@@ -310,6 +323,7 @@ async def test_others_than_officers_of_the_area_see_and_do_nothing(office, who):
 
 
 @pytest.mark.feature("X8")
+@pytest.mark.case("happy path")
 async def test_the_report_is_complete_and_inert(office, monkeypatch):
     monkeypatch.setattr("venue.register.imports.rpc._FAULTS_AT_ONCE", 5)
     evil = ["=HYPERLINK(1)", "+1", "-1", "@SUM(1)", "\t=1", " =1", '"=1', "＝1", "|calc", "%0A=1", "ok"]

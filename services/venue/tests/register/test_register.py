@@ -55,6 +55,7 @@ async def listed(house, caller, **given):
 
 
 @connected
+@pytest.mark.case("happy path")
 async def test_a_venue_is_registered_with_codes_told_and_known_at_once(house, who):
     one = request()
     venue = await register(house, who, one)
@@ -76,6 +77,7 @@ async def test_a_venue_is_registered_with_codes_told_and_known_at_once(house, wh
 
 
 @connected
+@pytest.mark.case("repeat")
 async def test_registering_again_gives_the_same_answer_and_one_venue(house, who):
     one = request()
     first = await register(house, who, one)
@@ -87,6 +89,7 @@ async def test_registering_again_gives_the_same_answer_and_one_venue(house, who)
 
 
 @connected
+@pytest.mark.case("repeat", "bad input")
 async def test_an_id_that_stands_for_something_else_is_refused_and_nothing_stored(house, who):
     one = request()
     await register(house, who, one)
@@ -102,6 +105,7 @@ async def test_an_id_that_stands_for_something_else_is_refused_and_nothing_store
 
 
 @connected
+@pytest.mark.case("bad input", "repeat")
 async def test_a_batch_keeps_the_good_and_names_the_bad(house, who):
     known = request()
     await register(house, who, known)
@@ -117,6 +121,7 @@ async def test_a_batch_keeps_the_good_and_names_the_bad(house, who):
 
 
 @connected
+@pytest.mark.case("concurrency", "repeat")
 async def test_five_hundred_at_once_and_the_same_from_two_imports(house, who):
     requests = [request(name=f"店{n}") for n in range(500)]
     first, second = await asyncio.gather(batch(house, who, requests), batch(house, who, requests))
@@ -127,6 +132,7 @@ async def test_five_hundred_at_once_and_the_same_from_two_imports(house, who):
 
 
 @connected
+@pytest.mark.case("crash")
 async def test_a_registration_that_fails_in_the_middle_leaves_nothing(house, who, monkeypatch):
     from venue.register import registration
 
@@ -142,6 +148,7 @@ async def test_a_registration_that_fails_in_the_middle_leaves_nothing(house, who
 
 
 @connected
+@pytest.mark.case("happy path")
 async def test_lists_are_complete_counted_and_bounded_by_area_category_and_operator(house, who):
     for area, category, operator in (
         ("141102001001", 6, "shop-1"),
@@ -172,6 +179,7 @@ async def test_lists_are_complete_counted_and_bounded_by_area_category_and_opera
 
 
 @connected
+@pytest.mark.case("wrong caller")
 async def test_a_venue_is_shown_to_those_of_its_area_and_to_its_own_operators(house, who):
     venue = await register(house, who, request())
     for caller, reason in (
@@ -189,6 +197,7 @@ async def test_a_venue_is_shown_to_those_of_its_area_and_to_its_own_operators(ho
 
 @connected
 @pytest.mark.feature("V3")
+@pytest.mark.case("happy path", "bad input", "repeat", "concurrency", "wrong caller", of="V3")
 async def test_codes_are_replaced_revoked_and_issued_once_per_request(house, who):
     venue = await register(house, who, request())
     zone = venue.zones[0].zone
@@ -231,6 +240,7 @@ async def test_codes_are_replaced_revoked_and_issued_once_per_request(house, who
 
 @connected
 @pytest.mark.feature("V3")
+@pytest.mark.case("happy path", of="V3")
 async def test_another_replica_learns_of_a_change_by_itself(house, who):
     from venue.register.zones import ZoneCache
 

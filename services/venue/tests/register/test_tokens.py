@@ -56,12 +56,14 @@ def test_reading_goes_on_behind_any_record_as_if_it_had_never_stopped(text, data
         assert read(content[found[at].ends :], offset=found[at].ends, line=found[at].next_line) == found[at + 1 :]
 
 
+@pytest.mark.case("bad input")
 def test_a_quote_that_never_closes_costs_its_own_row_only():
     first, bad, good = read(b'a,b\n1,"two\n3,4\n')
     assert (first.fields, good.fields) == ((b"a", b"b"), (b"3", b"4"))
     assert (bad.fault, bad.line, good.line) == (Fault.QUOTE_OPEN, 2, 3)
 
 
+@pytest.mark.case("bad input")
 def test_a_quote_in_the_wrong_place_costs_its_own_row_only():
     assert [(each.fault, each.fields) for each in read(b'"a"b,c\nd,e"f\n')] == [
         (Fault.QUOTE_MISPLACED, ()),
@@ -69,6 +71,7 @@ def test_a_quote_in_the_wrong_place_costs_its_own_row_only():
     ]
 
 
+@pytest.mark.case("bad input")
 def test_a_line_without_end_is_one_fault_and_the_next_line_is_read():
     bad, good = read(b"x" * (MAX_RECORD * 3) + b"\na,b\n", parts=[1000] * 200)
     assert (bad.fault, bad.line, good.fields, good.line) == (Fault.TOO_LONG, 1, (b"a", b"b"), 2)
@@ -100,6 +103,7 @@ def test_an_endless_line_takes_no_memory(piece, fault):
     assert [each.fault for each in found] == [fault]
 
 
+@pytest.mark.case("bad input")
 def test_a_row_of_very_many_columns_is_refused_and_the_next_is_read():
     bad, good = read(b"," * 500 + b"\na\n")
     assert (bad.fault, good.fields) == (Fault.TOO_MANY_FIELDS, (b"a",))

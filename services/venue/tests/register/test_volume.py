@@ -13,6 +13,7 @@ ROWS = 50_000
 TWINS = 500
 
 
+@pytest.mark.case("happy path", "repeat")
 async def test_fifty_thousand_rows_within_a_minute_and_again_without_change(office, house):
     content = files.many(ROWS).encode()
     before = resource.getrusage(resource.RUSAGE_SELF)

@@ -111,6 +111,7 @@ async def zones(house):
     return [house.zones.find(venue.zones[0].zone) for venue in made]
 
 
+@pytest.mark.case("happy path")
 async def test_answers_together_equal_brute_force(house, zones, clock):
     clock = ManualClock(instant_of(TODAY, 2 * DAY_SECONDS + 100))
     check_outs = CheckOuts(house.pool, clock, house.zones, house.searching, house.recorder.tell)

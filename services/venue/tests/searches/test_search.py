@@ -44,6 +44,7 @@ def tags(messages):
     return [hit.tag for message in messages for hit in message.hits]
 
 
+@pytest.mark.case("happy path")
 async def test_nobody_found_is_an_answer_too(house):
     wanted = search()
     await open_search(house, wanted)
@@ -51,6 +52,7 @@ async def test_nobody_found_is_an_answer_too(house):
     assert (answer.search_id, answer.part, answer.parts, len(answer.hits)) == (wanted.search_id.bytes, 1, 1, 0)
 
 
+@pytest.mark.case("happy path")
 async def test_an_answer_comes_in_parts_of_five_hundred_with_what_to_know_of_the_zones(house):
     venue = await house.register(category=3)
     zone = venue.zones[0].zone
@@ -76,6 +78,7 @@ async def test_an_answer_comes_in_parts_of_five_hundred_with_what_to_know_of_the
     )
 
 
+@pytest.mark.case("repeat")
 async def test_opening_a_search_twice_answers_once(house):
     wanted = search()
     await open_search(house, wanted)
@@ -107,6 +110,7 @@ async def test_a_drill_finds_its_own_and_a_real_search_finds_no_drill(house):
     assert [(m.drill_id, m.part, m.parts) for m in late] == [("spring", 0, 0)]
 
 
+@pytest.mark.case("concurrency")
 async def test_searches_and_writers_at_the_same_time_overlook_nobody(house):
     """The lock of the day: without it a visit and a search that cross would both miss the other."""
     seed = random.randrange(2**32)
@@ -138,6 +142,7 @@ async def test_searches_and_writers_at_the_same_time_overlook_nobody(house):
         assert sorted(tags(await house.found())) == everybody
 
 
+@pytest.mark.case("concurrency")
 async def test_two_visits_that_cross_are_not_overlooked_by_an_open_search(house):
     """The index person's own late visit and a contact's, written side by side, cannot see each other."""
     zone = (await house.register()).zones[0].zone
@@ -152,6 +157,7 @@ async def test_two_visits_that_cross_are_not_overlooked_by_an_open_search(house)
     assert await house.again.work() == 0
 
 
+@pytest.mark.case("crash")
 async def test_what_waits_to_be_searched_again_survives_the_process(house):
     zone = (await house.register()).zones[0].zone
     await house.recorder.record((visit(zone, b"c" * 16, 1_000),))
@@ -164,6 +170,7 @@ async def test_what_waits_to_be_searched_again_survives_the_process(house):
     assert tags(await house.found()) == [b"c" * 16]
 
 
+@pytest.mark.case("crash")
 async def test_a_killed_search_leaves_nothing_and_is_repeated_whole(house):
     zone = (await house.register()).zones[0].zone
     await house.recorder.record_all([(visit(zone, INDEX, 900),), (visit(zone, b"c" * 16, 1_000),)])
@@ -182,6 +189,7 @@ async def test_a_killed_search_leaves_nothing_and_is_repeated_whole(house):
     assert tags(await house.found()) == [b"c" * 16]
 
 
+@pytest.mark.case("happy path")
 async def test_a_check_out_after_the_answer_adds_whom_the_longer_stay_met(house):
     zone = (await house.register(category=3)).zones[0].zone
     mine, met, later = visit(zone, INDEX, 1_000), visit(zone, b"m" * 16, 3_000), visit(zone, b"l" * 16, 5_000)
@@ -220,6 +228,7 @@ def event(**given):
     return Received(**{name: getattr(sent, name) for name in Event.__slots__})
 
 
+@pytest.mark.case("happy path")
 async def test_the_event_opens_the_search_and_wakes_the_relay(house):
     async with house.pool.acquire() as connection, connection.transaction():
         after = await opened_handler(house.searching.open, print)(connection, event())
@@ -240,6 +249,7 @@ async def test_the_event_opens_the_search_and_wakes_the_relay(house):
     ],
     ids=lambda given: next(iter(given)),
 )
+@pytest.mark.case("bad input")
 async def test_an_event_that_breaks_its_contract_is_poison(house, given):
     async with house.pool.acquire() as connection:
         with pytest.raises(PoisonError):

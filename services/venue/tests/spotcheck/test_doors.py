@@ -30,6 +30,7 @@ async def drawn(squad):
     return await squad.assignments((await squad.drawn(per_mille=1000)).draw_id)
 
 
+@pytest.mark.case("happy path", "wrong caller")
 async def test_a_venue_sees_nothing_before_its_inspection_has_begun(squad, drawn):
     one, *others = drawn
     assert await squad.seen_by_shop(one.venue_id) == []
@@ -51,6 +52,7 @@ async def test_a_venue_sees_nothing_before_its_inspection_has_begun(squad, drawn
     assert await squad.seen_by_shop(others[0].venue_id, squad.lead) == []
 
 
+@pytest.mark.case("happy path", "wrong caller")
 async def test_a_pair_sees_its_own_assignments_and_nobody_elses(squad, drawn):
     own = [each for each in drawn if each.pair == 1]
     assert 0 < len(own) < len(drawn)
@@ -75,6 +77,7 @@ async def test_assignments_come_page_by_page(squad, drawn):
     assert await refused(squad.call(squad.lead, request)) == (Kind.INVALID, "PAGE_TOKEN_INVALID")
 
 
+@pytest.mark.case("wrong caller")
 async def test_only_the_pair_begins_and_others_do_not_learn_whether_a_venue_was_drawn(squad, drawn):
     one = drawn[0]
     stranger = next(each for each in drawn if each.pair != one.pair)
@@ -91,6 +94,7 @@ async def test_only_the_pair_begins_and_others_do_not_learn_whether_a_venue_was_
     assert await squad.seen_by_shop(one.venue_id) == []
 
 
+@pytest.mark.case("concurrency", "repeat")
 async def test_both_of_a_pair_pressing_at_once_begin_once_and_repeats_are_answered_alike(squad, drawn):
     one = drawn[0]
     mine, theirs = squad.beginning(one), squad.beginning(one, at=squad.now() + timedelta(seconds=20))
@@ -115,6 +119,7 @@ async def test_where_the_device_was_is_kept_when_it_knows(squad, drawn):
 
 
 @pytest.mark.parametrize("off", [timedelta(minutes=2), timedelta(hours=-3), timedelta(days=-15)])
+@pytest.mark.case("bad input")
 async def test_a_beginning_in_the_future_or_before_the_draw_is_refused(squad, drawn, off):
     squad.later(hours=1)
     call = squad.begin(drawn[0], at=squad.now() + off)
@@ -142,6 +147,7 @@ async def test_a_venue_that_has_closed_since_is_not_begun(squad, drawn):
     assert await refused(squad.begin(drawn[0])) == (Kind.PRECONDITION, "VENUE_CLOSED")
 
 
+@pytest.mark.case("happy path", "bad input", "repeat", "concurrency", "wrong caller")
 async def test_the_inspection_that_came_of_it_is_linked_once(squad, drawn):
     one, other = [each for each in drawn if each.pair == 1][:2]
     early = await squad.inspect(one)
@@ -165,6 +171,7 @@ async def test_the_inspection_that_came_of_it_is_linked_once(squad, drawn):
     assert await refused(squad.link(other, made, person("somebody", "inspector"))) == UNKNOWN
 
 
+@pytest.mark.case("bad input")
 async def test_an_inspection_by_others_than_the_pair_does_not_count(squad, drawn):
     one = drawn[0]
     stranger = next(each for each in drawn if each.pair != one.pair)
@@ -209,6 +216,7 @@ async def test_publication_waits_until_every_inspection_has_begun_and_no_longer(
     assert await refused(squad.record(str(uuid4()))) == (Kind.NOT_FOUND, "SPOT_CHECK_UNKNOWN")
 
 
+@pytest.mark.case("happy path")
 async def test_coverage_and_findings_are_counted_for_each_of_seven_teams(squad):
     for number in range(7):
         await squad.team(f"第{number + 1}组", [f"14110200900{number}"] * 4)
@@ -246,6 +254,7 @@ async def test_no_pair_is_sent_home_and_the_store_would_refuse_it(squad, drawn):
     assert found.value.constraint_name == "spot_check_assignments_away_check"
 
 
+@pytest.mark.case("happy path", "repeat")
 async def test_teams_are_registered_once_and_inspectors_move_between_them(squad):
     one, (account, _) = await squad.team("一队")
     two, _ = await squad.team("二队", homes=())
@@ -284,6 +293,7 @@ async def test_an_account_has_one_id_and_an_id_one_account(squad):
     assert await refused(squad.call(squad.lead, gone)) == (Kind.NOT_FOUND, "TEAM_UNKNOWN")
 
 
+@pytest.mark.case("wrong caller")
 async def test_whoever_moves_an_inspector_answers_for_both_teams(squad):
     _, (account, _) = await squad.team("近", area="141102001")
     far, _ = await squad.team("远", homes=(), area="141102002")

@@ -23,6 +23,7 @@ async def refused(call):
     return found.value.kind, found.value.reason
 
 
+@pytest.mark.case("happy path")
 async def test_a_draw_comes_out_as_its_frame_says_and_anybody_can_draw_it_again_afterwards(squad):
     await squad.team("一队", ["141102001001", "141102009001", "141102009002", "141102009003"])
     await squad.team("二队", ["141102002001", "141102009004"])
@@ -96,6 +97,7 @@ async def test_only_venues_of_the_area_the_categories_and_the_drill_are_candidat
     assert (drill.eligible, drill.drill_id) == (1, "drill-1")
 
 
+@pytest.mark.case("wrong caller")
 async def test_who_committed_cannot_open_and_no_other_role_can(squad):
     await squad.team()
     await squad.venues(2)
@@ -108,6 +110,7 @@ async def test_who_committed_cannot_open_and_no_other_role_can(squad):
     assert await refused(squad.call(squad.lead, squad.opening(str(uuid4())))) == (Kind.NOT_FOUND, "SPOT_CHECK_UNKNOWN")
 
 
+@pytest.mark.case("concurrency")
 async def test_two_draws_of_one_commitment_at_once_give_one_result(squad):
     await squad.team(homes=["141102009001"] * 6)
     await squad.venues(6)
@@ -123,6 +126,7 @@ async def test_two_draws_of_one_commitment_at_once_give_one_result(squad):
     assert len(await squad.assignments(check.draw_id)) == 3
 
 
+@pytest.mark.case("concurrency", "repeat")
 async def test_the_same_draw_asked_for_twice_at_once_is_done_once(squad):
     await squad.team()
     await squad.venues(4)
@@ -134,6 +138,7 @@ async def test_the_same_draw_asked_for_twice_at_once_is_done_once(squad):
     assert [what for what, _ in await squad.events()] == ["committed", "drawn"]
 
 
+@pytest.mark.case("crash")
 async def test_a_process_that_ends_between_opening_and_drawing_changes_nothing_of_the_outcome(
     squad, rebuilt, monkeypatch
 ):
@@ -163,6 +168,7 @@ async def test_a_process_that_ends_between_opening_and_drawing_changes_nothing_o
     record.verify(json.loads(await squad.record(check.draw_id)), [squad.signer.verifier])
 
 
+@pytest.mark.case("crash", "repeat")
 async def test_a_crash_while_committing_leaves_neither_commitment_nor_entry(squad, monkeypatch):
     await squad.team()
     await squad.venues(2)
@@ -195,6 +201,7 @@ async def test_a_crash_while_committing_leaves_neither_commitment_nor_entry(squa
         ({"team_ids": [str(uuid4())]}, (Kind.INVALID, "TEAM_UNKNOWN")),
     ],
 )
+@pytest.mark.case("bad input")
 async def test_a_commitment_to_nothing_is_refused(squad, given, expected):
     await squad.team()
     await squad.venues(2)
@@ -202,6 +209,7 @@ async def test_a_commitment_to_nothing_is_refused(squad, given, expected):
     assert not await squad.house.rows("SELECT * FROM spot_checks")
 
 
+@pytest.mark.case("bad input")
 async def test_a_commitment_that_some_draw_could_not_keep_is_refused_beforehand(squad):
     await squad.venues(1, area="141102001001")
     await squad.team("一队", ["141102001001", "141102009001", "141102001001", "141102009002"])
@@ -239,6 +247,7 @@ async def test_a_vault_without_the_key_of_the_commitment_draws_nothing(squad, re
     assert (await squad.get(check.draw_id)).state == DRAWN
 
 
+@pytest.mark.case("happy path", "bad input")
 async def test_lists_show_the_newest_first_page_by_page_to_those_of_the_area(squad):
     await squad.team()
     await squad.venues(2, area="141102001001")

@@ -94,6 +94,7 @@ def test_the_documented_example_is_what_the_code_draws_to_this_day(said):
     assert said == published()
 
 
+@pytest.mark.case("happy path")
 def test_the_documented_command_draws_the_example_again(tmp_path):
     """As a process of its own, from the file alone, with nothing of the service running."""
     given = [sys.executable, "-m", "venue.spotcheck.recompute", str(EXAMPLE), "--key", SIGNER.verifier.encode()]
@@ -192,6 +193,7 @@ def _other_draw(said):
         (lambda said: said.__setitem__("seed", "00" * 32), "The seed does not follow"),
     ],
 )
+@pytest.mark.case("bad input")
 def test_a_draw_that_was_steered_is_found_out(tmp_path, said, capsys, lie, because):
     before = deepcopy(said)
     lie(said)
@@ -209,6 +211,7 @@ def test_a_checkpoint_signed_by_somebody_else_is_not_believed(tmp_path, said, ca
 @pytest.mark.parametrize(
     "text", ["", "7", "{}", "[]", "[" * 100_000, '{"record": "x"}', '{"format": "lilitong/spot-check/2"}']
 )
+@pytest.mark.case("bad input")
 def test_what_is_no_record_is_said_to_be_none(tmp_path, text, capsys):
     assert run(tmp_path, text) == 2
     assert capsys.readouterr().err

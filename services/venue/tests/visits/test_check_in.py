@@ -26,6 +26,7 @@ def reasons(answer):
     return [each.code for each in answer.reasons]
 
 
+@pytest.mark.case("happy path")
 async def test_a_resident_who_scans_the_poster_is_admitted_and_recorded(house):
     code = (await house.register()).zones[0].code
     answer = await house.check_in(house.scan("wang", code))
@@ -37,6 +38,7 @@ async def test_a_resident_who_scans_the_poster_is_admitted_and_recorded(house):
 
 
 @pytest.mark.feature("V3")
+@pytest.mark.case("happy path", "bad input")
 async def test_a_rotating_code_proves_more_than_a_poster_and_only_for_its_moment(house, who):
     venue = await house.register()
     zone = venue.zones[0].zone
@@ -57,6 +59,7 @@ async def test_a_rotating_code_proves_more_than_a_poster_and_only_for_its_moment
     assert await house.stored() == 1
 
 
+@pytest.mark.case("happy path", "wrong caller")
 async def test_staff_of_the_venue_scan_the_phone_and_nobody_elses_staff_may(house, who):
     code = (await house.register()).zones[0].code
     request = house.staff_scan(house.people.show("wang", house.clock.now()), code)
@@ -68,6 +71,7 @@ async def test_staff_of_the_venue_scan_the_phone_and_nobody_elses_staff_may(hous
     assert (answer.outcome, answer.grade) == (ADMITTED, 1)
 
 
+@pytest.mark.case("happy path")
 async def test_companions_are_recorded_with_the_holder_or_without(house):
     code = (await house.register()).zones[0].code
     family = await house.check_in(house.scan("wang", code, companions=("son", "aunt")))
@@ -77,6 +81,7 @@ async def test_companions_are_recorded_with_the_holder_or_without(house):
     assert await house.stored() == 4
 
 
+@pytest.mark.case("happy path", "bad input")
 async def test_a_paper_card_is_scanned_by_staff_and_weighs_little(house, who):
     code = (await house.register()).zones[0].code
     card = house.card("grandma")
@@ -90,6 +95,7 @@ async def test_a_paper_card_is_scanned_by_staff_and_weighs_little(house, who):
     assert (unknown.outcome, await house.stored()) == (REFER, 1)
 
 
+@pytest.mark.case("happy path")
 async def test_a_restricted_person_is_refused_with_reason_and_reference_and_not_recorded(house):
     code = (await house.register()).zones[0].code
     entry = house.entry("contact")
@@ -135,6 +141,7 @@ async def test_a_list_too_old_lets_nobody_in_unseen(house):
     assert (answer.outcome, reasons(answer), await house.stored()) == (REFER, ["LIST_TOO_OLD"], 0)
 
 
+@pytest.mark.case("bad input")
 async def test_what_does_not_prove_presence_is_referred_and_not_stored(house):
     venue, other = await house.register(), await house.register()
     code = venue.zones[0].code
@@ -181,6 +188,7 @@ async def test_one_phone_code_is_used_once(house, who):
     assert (copied.outcome, reasons(copied), await house.stored()) == (REFER, ["REPLAYED"], 1)
 
 
+@pytest.mark.case("repeat")
 async def test_sending_a_check_in_again_returns_the_first_answer_even_much_later(house):
     code = (await house.register()).zones[0].code
     request = house.scan("wang", code, companions=("son",))
@@ -194,6 +202,7 @@ async def test_sending_a_check_in_again_returns_the_first_answer_even_much_later
     assert await house.stored() == 2
 
 
+@pytest.mark.case("repeat")
 async def test_a_visit_key_used_for_another_check_in_is_a_mismatch_and_stores_nothing(house):
     venue = await house.register(zones=2)
     here, there = venue.zones[0].code, venue.zones[1].code
@@ -208,6 +217,7 @@ async def test_a_visit_key_used_for_another_check_in_is_a_mismatch_and_stores_no
     assert await house.stored() == 1
 
 
+@pytest.mark.case("concurrency", "repeat")
 async def test_the_same_check_in_sent_twenty_times_at_once_is_one_visit(house):
     code = (await house.register()).zones[0].code
     request = house.scan("wang", code)
@@ -216,6 +226,7 @@ async def test_the_same_check_in_sent_twenty_times_at_once_is_one_visit(house):
     assert await house.stored() == 1
 
 
+@pytest.mark.case("concurrency")
 async def test_many_check_ins_at_once_are_each_stored_and_answered(house):
     code = (await house.register()).zones[0].code
     requests = [house.scan(f"p{n}", code) for n in range(120)]
@@ -224,6 +235,7 @@ async def test_many_check_ins_at_once_are_each_stored_and_answered(house):
     assert await house.stored() == 120
 
 
+@pytest.mark.case("bad input")
 async def test_a_batch_answers_each_item_on_its_own(house):
     venue = await house.register()
     code = venue.zones[0].code
@@ -242,6 +254,7 @@ async def test_a_batch_answers_each_item_on_its_own(house):
     assert await house.stored() == 2
 
 
+@pytest.mark.case("happy path", "bad input")
 async def test_a_late_item_is_judged_at_its_signed_time_recorded_and_stops_nobody_in_hindsight(house):
     code = (await house.register()).zones[0].code
     then = house.clock.now() - timedelta(hours=70)
@@ -255,6 +268,7 @@ async def test_a_late_item_is_judged_at_its_signed_time_recorded_and_stops_nobod
     assert (too_late.outcome, reasons(too_late), await house.stored()) == (REFER, ["STALE"], 1)
 
 
+@pytest.mark.case("happy path")
 async def test_a_card_read_offline_is_dated_by_the_scan(house, who):
     code = (await house.register()).zones[0].code
     card = house.card("grandma")
@@ -268,6 +282,7 @@ async def test_a_card_read_offline_is_dated_by_the_scan(house, who):
 
 
 @pytest.mark.feature("V3")
+@pytest.mark.case("bad input")
 async def test_a_former_a_revoked_and_a_forged_code_admit_nobody(house, who):
     from lilitong.venue.v1 import venue_pb2
 
@@ -312,6 +327,7 @@ async def test_a_drill_touches_nobody_real(house):
     assert [row["drill_id"] for row in rows] == [None, "spring"]
 
 
+@pytest.mark.case("crash")
 async def test_a_check_in_whose_transaction_is_killed_is_not_acknowledged_and_succeeds_when_sent_again(house):
     code = (await house.register()).zones[0].code
     request = house.scan("wang", code)
@@ -351,12 +367,14 @@ async def test_no_stored_value_is_shared_by_two_days_of_one_person(house):
     assert shared == {"place", "facts", "drill_id"}
 
 
+@pytest.mark.case("bad input")
 def test_the_contract_refuses_a_request_that_says_too_little():
     with pytest.raises(DomainError) as refused:
         validate(visit_pb2.CheckInRequest(visit_key=b"short", credential="x"))
     assert set(refused.value.fields) == {"visit_key", "credential", "venue_code"}
 
 
+@pytest.mark.case("concurrency")
 async def test_batches_that_repeat_each_others_check_ins_never_wait_in_a_circle(house):
     """Two replicas are sent the same check-ins again, each in an order of its own, among those of others."""
     one, other, between = (_visit(number) for number in (1, 3, 2))

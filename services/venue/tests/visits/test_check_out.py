@@ -21,6 +21,7 @@ async def occupancy(house, venue, caller):
 
 
 @pytest.mark.connected
+@pytest.mark.case("happy path", "repeat")
 async def test_a_check_out_ends_the_visit_once(house):
     code = (await house.register()).zones[0].code
     (visit_id,) = (await house.check_in(house.scan("wang", code))).visit_ids
@@ -38,6 +39,7 @@ async def test_a_check_out_ends_the_visit_once(house):
 
 
 @pytest.mark.connected
+@pytest.mark.case("happy path", "bad input")
 async def test_a_check_out_may_be_later_than_the_default_up_to_the_limit_and_past_midnight(house):
     code = (await house.register(category=2)).zones[0].code
     house.clock.advance(timedelta(hours=11))  # 23:00
@@ -52,6 +54,7 @@ async def test_a_check_out_may_be_later_than_the_default_up_to_the_limit_and_pas
 
 
 @pytest.mark.connected
+@pytest.mark.case("bad input")
 async def test_a_check_out_that_cannot_be_changes_nothing(house):
     code = (await house.register()).zones[0].code
     (visit_id,) = (await house.check_in(house.scan("wang", code))).visit_ids
@@ -68,6 +71,7 @@ async def test_a_check_out_that_cannot_be_changes_nothing(house):
 
 
 @pytest.mark.connected
+@pytest.mark.case("concurrency")
 async def test_two_check_outs_at_once_agree(house):
     code = (await house.register()).zones[0].code
     (visit_id,) = (await house.check_in(house.scan("wang", code))).visit_ids
@@ -78,6 +82,7 @@ async def test_two_check_outs_at_once_agree(house):
 
 @pytest.mark.connected
 @pytest.mark.feature("V5", "X10")
+@pytest.mark.case("happy path", "wrong caller", of="V5")
 async def test_occupancy_counts_who_is_inside_now_and_no_drill(house, who):
     venue = await house.register(zones=2, capacity=50)
     hall, yard = (zone.code for zone in venue.zones)
@@ -98,6 +103,7 @@ async def test_occupancy_counts_who_is_inside_now_and_no_drill(house, who):
 
 @pytest.mark.connected
 @pytest.mark.feature("V5")
+@pytest.mark.case("happy path", of="V5")
 async def test_occupancy_knows_who_came_before_midnight(house, who):
     venue = await house.register(category=2)
     house.clock.advance(timedelta(hours=11, minutes=30))
@@ -106,6 +112,7 @@ async def test_occupancy_knows_who_came_before_midnight(house, who):
     assert await occupancy(house, venue, who.officer) == [(1, 100)]
 
 
+@pytest.mark.case("bad input")
 def test_a_visit_id_is_read_back_exactly_or_refused():
     ref = VisitRef(TODAY, bytes(range(16)), bytes(range(8)))
     text = ref.to_id()

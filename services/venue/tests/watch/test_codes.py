@@ -54,6 +54,7 @@ def test_a_poster_that_is_used_much_beside_the_screen_is_a_question():
 
 
 @pytest.mark.connected
+@pytest.mark.case("happy path")
 async def test_a_task_is_raised_once_for_a_zone_and_a_day_and_names_nobody(watch, house):
     venue = await house.register(capacity=5)
     await watch.come(venue, [f"a{n}" for n in range(61)])
@@ -86,6 +87,7 @@ async def test_staff_who_scan_and_cards_do_not_use_the_printed_code(watch, house
 
 
 @pytest.mark.connected
+@pytest.mark.case("happy path")
 async def test_a_burst_that_comes_in_several_turns_is_added_up(watch, house):
     venue = await house.register(capacity=5)
     for part in range(3):
@@ -96,6 +98,7 @@ async def test_a_burst_that_comes_in_several_turns_is_added_up(watch, house):
 
 
 @pytest.mark.connected
+@pytest.mark.case("repeat", "bad input", "wrong caller")
 async def test_an_officer_answers_a_task_once_and_the_same_request_gets_the_same_answer(watch, house):
     venue = await house.register(capacity=5)
     await watch.come(venue, [f"a{n}" for n in range(61)])
@@ -124,6 +127,7 @@ async def test_an_officer_answers_a_task_once_and_the_same_request_gets_the_same
 
 
 @pytest.mark.connected
+@pytest.mark.case("bad input")
 async def test_pages_of_tasks_follow_each_other_and_a_made_up_token_is_refused(watch, house):
     for _ in range(3):
         venue = await house.register(capacity=5)

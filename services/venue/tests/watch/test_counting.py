@@ -15,6 +15,7 @@ from venue.watch.model import note_of_end, note_of_visit
 pytestmark = [pytest.mark.connected, pytest.mark.feature("V5")]
 
 
+@pytest.mark.case("happy path")
 async def test_people_are_counted_in_while_they_stay_and_out_without_anybodys_doing(watch, house):
     venue = await house.register()
     zone = venue.zones[0].zone
@@ -25,6 +26,7 @@ async def test_people_are_counted_in_while_they_stay_and_out_without_anybodys_do
     assert await watch.counted(zone) == 0 == (await watch.exact(venue))[0]
 
 
+@pytest.mark.case("repeat")
 async def test_a_check_in_sent_again_is_counted_once(watch, house):
     venue = await house.register()
     request = house.scan("wang", venue.zones[0].code)
@@ -33,6 +35,7 @@ async def test_a_check_in_sent_again_is_counted_once(watch, house):
     assert await watch.counted(venue.zones[0].zone) == 1
 
 
+@pytest.mark.case("happy path")
 async def test_a_check_out_takes_the_visitor_out_and_a_later_one_keeps_him(watch, house):
     venue = await house.register()
     zone = venue.zones[0].zone
@@ -50,6 +53,7 @@ async def test_a_check_out_takes_the_visitor_out_and_a_later_one_keeps_him(watch
     assert not await house.rows("SELECT FROM zone_changes")
 
 
+@pytest.mark.case("happy path")
 async def test_the_summary_of_an_area_has_the_people_of_all_its_zones(watch, house):
     venues = [await house.register(zones=2), await house.register(area="141102002001", category=6)]
     await house.register()
@@ -71,6 +75,7 @@ async def test_the_summary_of_an_area_has_the_people_of_all_its_zones(watch, hou
     assert await people() == [0]
 
 
+@pytest.mark.case("concurrency")
 async def test_what_was_counted_survives_a_restart_and_two_replicas_count_it_once(watch, house):
     venue = await house.register()
     zone = venue.zones[0].zone
@@ -110,6 +115,7 @@ async def test_a_check_in_that_is_rolled_back_leaves_no_note(watch, house):
     assert await house.owner.fetchval("SELECT count(*) FROM visit_notes") == 0
 
 
+@pytest.mark.case("happy path")
 async def test_random_comings_and_goings_are_counted_as_the_visits_say(watch, house):
     """Everybody comes once, so that the count and the visits mean the same; whole minutes, in which both are told."""
     draw = random.Random(5)

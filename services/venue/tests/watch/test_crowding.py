@@ -34,6 +34,7 @@ def test_a_level_that_was_just_reached_is_kept_by_the_same_number(inside, capaci
 
 @pytest.mark.connected
 @pytest.mark.feature("V5")
+@pytest.mark.case("happy path")
 async def test_a_zone_that_fills_is_told_once_per_level_and_listed_until_it_has_emptied(watch, house):
     venue = await house.register(capacity=10)
     await watch.come(venue, [f"a{n}" for n in range(8)])
@@ -76,6 +77,7 @@ async def test_somebody_who_comes_in_again_and_again_is_no_crowd(watch, house):
 
 @pytest.mark.connected
 @pytest.mark.feature("V5")
+@pytest.mark.case("happy path")
 async def test_the_fullest_comes_first_and_the_list_is_bounded(watch, house):
     fuller, full = await house.register(capacity=2), await house.register(capacity=3)
     for venue in (full, fuller):

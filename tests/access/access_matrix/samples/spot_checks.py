@@ -100,8 +100,3 @@ def of_venue(world: World, role: str) -> spot_check_pb2.ListVenueSpotChecksReque
 @sample
 def coverage(world: World, role: str) -> spot_check_pb2.GetSpotCheckCoverageRequest:
     return spot_check_pb2.GetSpotCheckCoverageRequest(area=HOME, draw_id=world.draw_id)
-
-
-@sample
-def record(world: World, role: str) -> spot_check_pb2.GetSpotCheckRecordRequest:
-    return spot_check_pb2.GetSpotCheckRecordRequest(draw_id=world.ended_draw_id)

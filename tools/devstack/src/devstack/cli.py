@@ -1,7 +1,8 @@
-"""The commands behind `make run` and `make loop`.
+"""The commands behind `make run`, `make loop` and `make work`.
 
-python -m devstack run [--state DIR]     start everything, play the loop as a story, stay until Ctrl-C
-python -m devstack loop [--state DIR]    the same once; the last line of the output is JSON
+python -m devstack run [--state DIR]     start everything, play the loop and then ten days of two sub-districts, stay until Ctrl-C
+python -m devstack loop [--state DIR]    the loop once; the last line of the output is JSON
+python -m devstack work [--state DIR]    the ten days once; the last line of the output is JSON
 python -m devstack show WHO              the QR text of a demo phone, fresh for a minute (for a running demo)
 """
 
@@ -29,7 +30,11 @@ from devstack.stack import LEAST_FREE_BYTES, ROOT, Stack, end_leftovers
 from devstack.story import CONTACTS, BrokenPromiseError, Story
 from devstack.supervisor import Supervisor
 from devstack.teller import Teller
+from devstack.work.ladders import BOTH
+from devstack.work.play import Work
 
+DATABASE_SETTINGS = {"autovacuum_naptime": "1s"}
+"""A demo fills its tables within seconds; the planner is to know how full they are."""
 STOPPED = 130  # as shells say it of a program ended by Ctrl-C
 
 
@@ -37,13 +42,22 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     found = argparse.ArgumentParser(prog="devstack", description="The whole of Lilitong on this machine.")
     commands = found.add_subparsers(dest="command", required=True)
-    for name, text in (("run", "play the loop and stay until Ctrl-C"), ("loop", "play the loop once")):
+    for name, text in (
+        ("run", "play the loop and the work of two sub-districts, and stay until Ctrl-C"),
+        ("loop", "play the loop once"),
+        ("work", "play ten days of two sub-districts once"),
+    ):
         command = commands.add_parser(name, help=text)
         command.add_argument("--state", type=Path, default=ROOT / ".lilitong", help="folder for everything it makes")
         command.add_argument(
             "--port", type=int, default=0, help="where the gateway listens; any free port unless given"
         )
-        command.add_argument("--contacts", type=int, default=CONTACTS, help="people who come to be restricted")
+        if name != "work":
+            command.add_argument("--contacts", type=int, default=CONTACTS, help="people who come to be restricted")
+        if name == "run":
+            command.add_argument("--loop-only", action="store_true", help="leave out the work of two sub-districts")
+        if name == "work":
+            command.add_argument("--part", type=int, default=1, help="play it for one venue in so many")
     show = commands.add_parser("show", help="print a fresh QR text of a demo phone")
     show.add_argument("who", choices=leaflet.PHONES)
     show.add_argument("--state", type=Path, default=ROOT / ".lilitong")
@@ -119,7 +133,9 @@ async def _play(given: argparse.Namespace) -> int:
     teller.say("离里通 Lilitong: a demo district on this machine; nothing in it is real (演示).")
     folder = make_room(given.state)
     with teller.step(f"everything runs, below {folder}"):
-        stack = await Stack.start(folder, gateway_port=given.port, progress=teller.doing)
+        stack = await Stack.start(
+            folder, gateway_port=given.port, progress=teller.doing, database_settings=DATABASE_SETTINGS
+        )
     setup = time.monotonic() - began
     try:
         summary = await _tell(given, stack, teller, folder)
@@ -127,7 +143,7 @@ async def _play(given: argparse.Namespace) -> int:
         teller.say("stopping what was started")
         await stack.stop()
     summary |= {"setup_seconds": round(setup, 1), "seconds": round(time.monotonic() - began, 1)}
-    if given.command == "loop":
+    if given.command != "run":
         sys.stdout.write(json.dumps(summary) + "\n")
         sys.stdout.flush()
     return 0
@@ -139,14 +155,29 @@ async def _tell(given: argparse.Namespace, stack: Stack, teller: Teller, folder:
     watching = asyncio.create_task(supervisor.run())
     district = District(stack, progress=teller.progress)
     try:
-        result = await Story(district, teller, folder / "scanners" / "story", given.contacts).play()
+        told = await _played(given, district, teller, folder)
         resident, proportional = memory.megabytes(stack)
         if given.command == "run":
-            await leaflet.hand_out(stack, district, teller, folder, result)
+            teller.say(f"memory of all that runs, Postgres and NATS included: {proportional} MB")
+            await leaflet.hand_out(stack, district, teller, folder, str(told["case_id"]))
             with contextlib.suppress(asyncio.CancelledError):  # the ordinary end of a demo
                 await asyncio.Event().wait()
     finally:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
         await district.close()
-    return asdict(result) | {"rss_mb": resident, "memory_mb": proportional, "restarts": supervisor.restarts}
+    return told | {"rss_mb": resident, "memory_mb": proportional, "restarts": supervisor.restarts}
+
+
+async def _played(given: argparse.Namespace, district: District, teller: Teller, folder: Path) -> dict[str, object]:
+    """The loop, the work, or one after the other on the same venues; what they came to."""
+    if given.command == "work":
+        work = Work(district, teller, BOTH if given.part == 1 else [plan.scaled(given.part) for plan in BOTH])
+        await work.register()
+        return asdict(await work.play())
+    scanners = folder / "scanners" / "story"
+    if given.command == "loop" or given.loop_only:
+        return asdict(await Story(district, teller, scanners, given.contacts).play())
+    work = Work(district, teller)
+    told = await Story(district, teller, scanners, given.contacts, work.register).play()
+    return asdict(told) | asdict(await work.play())

@@ -16,11 +16,13 @@ from passes.days import local_day
 
 from devstack.api import AGAIN, Api, Json
 from devstack.phone import Phone
-from devstack.system import System
+from devstack.system import SERVICES, System
 from devstack.tokens import DISTRICT
 
 Progress = Callable[[str, int, int], None]
 TOKEN_SECONDS = 60 * 24 * 3600
+TOKEN_DAYS_BACK = 20
+"""Further than the demo's clock ever goes."""
 
 RULES: Json = {
     "infectious_days_before": 2,
@@ -64,20 +66,24 @@ class District:
         self._apis: dict[tuple[Any, ...], Api] = {}
         self._progress = progress
 
+    def progress(self, what: str, done: int, total: int) -> None:
+        """Tells whoever watches how far a long piece of work is."""
+        self._progress(what, done, total)
+
     def now(self) -> datetime:
         """The services' time."""
         return datetime.now(UTC) + self.offset
 
-    def travel(self, offset: timedelta) -> None:
-        """Moves the services' clocks to the machine's time plus `offset`."""
+    def travel(self, offset: timedelta, services: Sequence[str] = SERVICES) -> None:
+        """Moves the services' clocks, or those of some, to the machine's time plus `offset`."""
         self.offset = offset
-        self.stack.set_clock(offset.total_seconds())
+        self.stack.set_clock(offset.total_seconds(), services)
 
     def api(self, role: str, subject: str = "", *, purpose: tuple[str, str] | None = None) -> Api:
         """The API as a person of that role sees it. Tokens hold for the demo's days, wherever its clock is."""
         key = (role, subject, purpose)
         if key not in self._apis:
-            start = (datetime.now(UTC) - timedelta(days=5)).timestamp()
+            start = (datetime.now(UTC) - timedelta(days=TOKEN_DAYS_BACK)).timestamp()
             token = self.stack.minter.person(
                 subject or f"{role}-1", [role], [self.area], seconds=TOKEN_SECONDS, now=start
             )
@@ -89,7 +95,7 @@ class District:
     async def close(self) -> None:
         await asyncio.gather(*(api.close() for api in self._apis.values()))
 
-    async def _batches(
+    async def batches(
         self, what: str, api: Api, path: str, items: Sequence[Json], size: int, at_once: int = 4
     ) -> list[Json]:
         """Sends items in batches, several at once; the results in the items' order. Raises DistrictError on a refused one."""
@@ -131,18 +137,18 @@ class District:
 
     async def register_venues(self, registrations: Sequence[Json]) -> list[Json]:
         """Registers venues; the stored venues with their zones and codes."""
-        results = await self._batches("venues", self.api("venue_officer"), "/venue-batches", registrations, 250)
+        results = await self.batches("venues", self.api("venue_officer"), "/venue-batches", registrations, 250)
         return [result["venue"] for result in results]
 
     async def register_households(self, registrations: Sequence[Json]) -> None:
         """Registers households."""
-        await self._batches("households", self.api("registrar"), "/household-batches", registrations, 100)
+        await self.batches("households", self.api("registrar"), "/household-batches", registrations, 100)
 
     async def issue_phones(self, phones: Sequence[Phone], days: Iterable[date]) -> None:
         """Fetches passes of the days for every phone."""
         wanted = list(days)
         asked = [{"request_id": str(uuid4()), **phone.ask(wanted)} for phone in phones]
-        results = await self._batches("passes", self.api("app_backend"), "/pass-batches", asked, 100)
+        results = await self.batches("passes", self.api("app_backend"), "/pass-batches", asked, 100)
         for phone, result in zip(phones, results, strict=True):
             phone.take(result["passes"])
 
@@ -177,7 +183,7 @@ class District:
             }
             for credential, code in visits
         ]
-        results = await self._batches("check-ins", api, "/check-in-batches", items, 250)
+        results = await self.batches("check-ins", api, "/check-in-batches", items, 250)
         return [result["response"] for result in results]
 
     async def suspect(self, resident_id: str, *, specimen_at: datetime | None = None) -> tuple[str, str]:

@@ -1,6 +1,7 @@
-"""Which product features have passing tests.
+"""Which product features have passing tests, and for which cases.
 
-As a pytest plugin it writes, after each run, what every test marked `@pytest.mark.feature("V7")` did. As a program it
+As a pytest plugin it writes, after each run, what every test marked `@pytest.mark.feature("V7")` did, and which cases it
+is marked with: `@pytest.mark.case("repeat", "concurrency")`, of all its features, or of some, `of="V7"`. As a program it
 prints the table of those results: only tests that were run and passed count.
 
     python -m devstack.features             the table, after running what has no result yet
@@ -10,8 +11,8 @@ prints the table of those results: only tests that were run and passed count.
 import json
 import subprocess
 import sys
-from collections import defaultdict
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,19 +47,33 @@ TITLES = {
 }  # fmt: skip
 
 
+CASES = ("happy path", "bad input", "repeat", "concurrency", "wrong caller", "crash")
+# A feature that only reads has no middle in which to crash.
+NEEDED = CASES[:5]
+# Those that are to have a passing test of each needed case.
+WHOLE = tuple(f"V{number}" for number in range(1, 12))
+
+
 class Recorder:
     """Collects outcomes of one pytest run and merges them into the results file."""
 
     def __init__(self, root: Path) -> None:
         self.path = root / RESULTS
         self.features: dict[str, list[str]] = {}
+        self.cases: dict[str, dict[str, list[str]]] = {}
         self.outcomes: dict[str, str] = {}
+        self.collected: dict[str, set[str]] = defaultdict(set)
 
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+    @pytest.hookimpl(tryfirst=True)  # before -m and -k leave some out
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        if not any("::" in argument for argument in config.args):
+            for item in items:
+                self.collected[item.nodeid.split("::")[0]].add(item.nodeid)
         for item in items:
             ids = sorted({str(name) for mark in item.iter_markers("feature") for name in mark.args})
             if ids:
                 self.features[item.nodeid] = ids
+            self.cases[item.nodeid] = cases_of(item, ids)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.nodeid in self.features and (report.when == "call" or report.outcome != "passed"):
@@ -69,9 +84,30 @@ class Recorder:
         if not self.outcomes:
             return
         known: dict[str, Any] = json.loads(self.path.read_text()) if self.path.exists() else {}
-        known.update({node: {"features": self.features[node], "outcome": out} for node, out in self.outcomes.items()})
+        known |= {
+            node: {"features": self.features[node], "cases": self.cases[node], "outcome": outcome}
+            for node, outcome in self.outcomes.items()
+        }
+        # Of a file that was read as a whole, what is no longer in it.
+        for node in list(known):
+            if node not in self.collected.get(node.split("::")[0], {node}):
+                del known[node]
         self.path.parent.mkdir(exist_ok=True)
         self.path.write_text(json.dumps(known, indent=1, sort_keys=True))
+
+
+def cases_of(item: pytest.Item, features: list[str]) -> dict[str, list[str]]:
+    """Feature → cases the test is marked with. Raises `pytest.UsageError` for a case or a feature that is none of its own."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for mark in item.iter_markers("case"):
+        wanted = mark.kwargs.get("of", features)
+        ours = [wanted] if isinstance(wanted, str) else list(wanted)
+        odd = [*set(mark.args).difference(CASES), *set(ours).difference(features)]
+        if odd or not ours or not mark.args or mark.kwargs.keys() - {"of"}:
+            raise pytest.UsageError(f"{item.nodeid}: {mark.args} of {ours} is no case of a feature of this test")
+        for feature in ours:
+            found[feature].update(mark.args)
+    return {feature: sorted(names, key=CASES.index) for feature, names in sorted(found.items())}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -85,7 +121,7 @@ def order(feature: str) -> tuple[int, int]:
 
 
 def table(results: dict[str, Any]) -> str:
-    """Markdown table: feature, passing and failing tests, the rooms they live in."""
+    """Markdown table: feature, passing tests, those of each case, failing tests, the rooms they live in."""
     passed: dict[str, int] = defaultdict(int)
     other: dict[str, int] = defaultdict(int)
     rooms: dict[str, set[str]] = defaultdict(set)
@@ -93,11 +129,35 @@ def table(results: dict[str, Any]) -> str:
         for feature in result["features"]:
             (passed if result["outcome"] == "passed" else other)[feature] += 1
             rooms[feature].add("/".join(node.split("/")[:2]))
-    lines = ["| id | feature | passing tests | not passing | where |", "|---|---|---|---|---|"]
+    cases = passing_cases(results)
+    heads = ("id", "feature", "passing tests", *CASES, "not passing", "where")
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for feature in sorted(passed.keys() | other.keys(), key=order):
+        counts = [str(cases[feature, case] or "–") for case in CASES]
         where = ", ".join(sorted(rooms[feature]))
-        lines.append(f"| {feature} | {TITLES.get(feature, '')} | {passed[feature]} | {other[feature]} | {where} |")
+        row = [feature, TITLES.get(feature, ""), str(passed[feature]), *counts, str(other[feature]), where]
+        lines.append(f"| {' | '.join(row)} |")
     return "\n".join(lines)
+
+
+def passing_cases(results: dict[str, Any]) -> Counter[tuple[str, str]]:
+    """How many passing tests there are of each (feature, case)."""
+    return Counter(
+        (feature, case)
+        for result in results.values()
+        if result["outcome"] == "passed"
+        for feature, cases in result.get("cases", {}).items()
+        for case in cases
+    )
+
+
+def lacking(results: dict[str, Any]) -> Iterator[str]:
+    """What no passing test shows, though it is needed, in sentences."""
+    cases = passing_cases(results)
+    for feature in WHOLE:
+        missing = [case for case in NEEDED if not cases[feature, case]]
+        if missing:
+            yield f"{feature} has no passing test of: {', '.join(missing)}"
 
 
 def write_readme(text: str) -> None:
@@ -114,7 +174,10 @@ def existing(results: dict[str, Any]) -> dict[str, Any]:
 
 
 def main(arguments: Iterable[str]) -> int:
-    """Prints the table; 1 when a test of a feature failed. One that a machine cannot run counts as not passing only."""
+    """Prints the table; 1 when a test of a feature failed or a needed case has no passing test.
+
+    A test that a machine cannot run counts as not passing only.
+    """
     path = ROOT / RESULTS
     if not path.exists():
         print("features: no results yet, running the tests first (`make test`)", flush=True)
@@ -127,7 +190,10 @@ def main(arguments: Iterable[str]) -> int:
     failed = sorted(node for node, result in results.items() if result["outcome"] == "failed")
     for node in failed:
         print(f"failed: {node}")
-    return 0 if results and not failed else 1
+    gaps = list(lacking(results))
+    for gap in gaps:
+        print(gap)
+    return 0 if results and not failed and not gaps else 1
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -15,24 +16,28 @@ from passes.days import date_of, day_number
 
 from devstack import gates, scene
 from devstack.api import decode, encode
+from devstack.demo.places import BINHE, community
 from devstack.district import District, days_around
 from devstack.phone import Phone
 from devstack.processes import DevstackError
 from devstack.scene import Place
 from devstack.stack import Stack
-from devstack.story import Result
 from devstack.teller import Teller
 
 PHONES: Final = ("visitor", "ill", "passerby")
 """People whom nobody stops, until calls.sh takes the first two to a venue and confirms that one of them is a case."""
 ROLES: Final = (
-    "app_backend", "approver", "auditor", "checkpoint_lead", "command", "grid_worker", "laboratory", "policy_editor",
-    "registrar", "tracer", "venue_officer", "venue_operator", "volunteer",
+    "app_backend", "approver", "auditor", "checkpoint_lead", "command", "enforcement_lead", "grid_worker", "inspector",
+    "laboratory", "policy_editor", "registrar", "tracer", "venue_officer", "venue_operator", "volunteer",
 )  # fmt: skip
+SECONDS: Final = ("approver", "enforcement_lead", "inspector")
+"""Roles of which some things need a second person."""
 TOKEN_SECONDS: Final = 7 * 24 * 3600
 DAYS_AHEAD: Final = 6
 ENROLMENT: Final = "scanner-enrolment.json"
 CALLS: Final = files("devstack.demo") / "calls.sh"
+SHOP: Final = files("devstack.demo") / "shop.sh"
+GUIDE: Final = "docs/following-one-shop.md"
 
 
 def show(folder: Path, who: str) -> str:
@@ -70,21 +75,25 @@ def private_text(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-async def hand_out(stack: Stack, district: District, teller: Teller, folder: Path, result: Result) -> None:
+async def hand_out(stack: Stack, district: District, teller: Teller, folder: Path, case_id: str) -> None:
     """Makes phones, tokens, a scanner's enrolment and calls.sh in the state folder, and says where they are."""
-    place = await scene.venue(district)
+    place = await scene.venue(district, area=community(BINHE, 0))
     phones = dict(zip(PHONES, await scene.people(district, len(PHONES)), strict=True))
     await district.issue_phones(list(phones.values()), days_around(district.now(), before=0, after=DAYS_AHEAD))
     private_text(folder / "phones.json", json.dumps({name: _kept(phone) for name, phone in phones.items()}))
     tokens = folder / "tokens" / "people"
     tokens.mkdir(exist_ok=True, mode=0o700)
-    subjects = {role: f"{role}-1" for role in ROLES} | {"approver-2": "approver-2", "venue_operator": place.operator}
+    subjects = {role: f"{role}-1" for role in ROLES} | {"venue_operator": place.operator}
+    subjects |= {f"{role}-2": f"{role}-2" for role in SECONDS}
     for name, subject in subjects.items():
-        role = "approver" if name == "approver-2" else name
+        role = name.removesuffix("-2")
         private_text(tokens / f"{name}.jwt", stack.minter.person(subject, [role], seconds=TOKEN_SECONDS))
     await _enrol(district, folder / ENROLMENT)
     calls = folder / "calls.sh"
-    private_text(calls, _calls(stack.gateway_url, folder, place, phones["ill"]))
+    values = _values(stack.gateway_url, folder, place, phones["ill"])
+    private_text(calls, _filled(CALLS.read_text(encoding="utf-8"), values))
+    shop = folder / "shop.sh"
+    private_text(shop, _filled(SHOP.read_text(encoding="utf-8"), values))
     teller.chapter("It is yours 请试用")
     teller.say(f"REST   {stack.gateway_url}/v1    described at {stack.gateway_url}/openapi.json, ready at /readyz")
     for name, child in stack.children.items():
@@ -94,7 +103,7 @@ async def hand_out(stack: Stack, district: District, teller: Teller, folder: Pat
         )
     teller.say(f"demo tokens, one for each role, good for a week: {tokens}/ROLE.jwt")
     teller.say(f"logs in {folder / 'logs'}, traces in {folder / 'spans'}")
-    teller.say(f"the case of the story: {result.case_id}")
+    teller.say(f"the case of the story: {case_id}")
     teller.say("")
     teller.say("Calls to copy; they work while this runs:")
     teller.say("")
@@ -102,6 +111,10 @@ async def hand_out(stack: Stack, district: District, teller: Teller, folder: Pat
         teller.plain(line)
     teller.say("")
     teller.say(f"The same as one script: sh {calls}")
+    teller.say("")
+    teller.say(f"One shop from its first inspection to reopening, with its papers: {GUIDE}. It begins with")
+    teller.say("")
+    teller.plain(f". {shlex.quote(str(shop))}")
     teller.say("")
     teller.say("A scanner at a gate, in a terminal of its own: enrol it, test it, scan. Type ? there for its commands.")
     teller.say("")
@@ -139,17 +152,20 @@ async def _enrol(district: District, path: Path) -> None:
     private_text(path, json.dumps(enrolment, indent=1))
 
 
-def _calls(url: str, folder: Path, place: Place, ill: Phone) -> str:
-    """A shell script of calls. The QR texts are made at the moment they are used, for they are fresh for a minute."""
-    text = CALLS.read_text(encoding="utf-8")
-    values = {
+def _values(url: str, folder: Path, place: Place, ill: Phone) -> dict[str, str]:
+    """What stands for @NAME@ in the scripts. QR texts are made at the moment they are used: they are fresh for a minute."""
+    return {
         "URL": url,
         "FOLDER": shlex.quote(str(folder)),
         "PYTHON": shlex.quote(sys.executable),
         "STATE": shlex.quote(str(folder.parent)),
         "CODE": _within_quotes(place.code),
         "ILL": ill.resident_id,
+        "OPERATOR": shlex.quote(place.operator),
     }
+
+
+def _filled(text: str, values: Mapping[str, str]) -> str:
     for name, value in values.items():
         text = text.replace(f"@{name}@", value)
     return text

@@ -92,16 +92,25 @@ async def family(district: District, size: int, *, drill_id: str = "") -> list[P
 
 
 async def venue(
-    district: District, *, category: str = "restaurant", drill_id: str = "", capacity: int = 60, operator: str = ""
+    district: District,
+    *,
+    category: str = "restaurant",
+    drill_id: str = "",
+    capacity: int = 60,
+    operator: str = "",
+    area: str = "",
 ) -> Place:
-    """A new venue with one zone. `operator`: the account that may check visitors in, one of its own unless given."""
+    """A new venue with one zone, in `area` or in one of the district's own.
+
+    `operator`: the account that may check visitors in, one of its own unless given.
+    """
     venue_id, operator = str(uuid4()), operator or f"operator-{uuid4().hex[:8]}"
     registration = {
         "request_id": str(uuid4()),
         "venue_id": venue_id,
         "name": "和顺饭店(演示)",
         "category": category,
-        "area": place_in(district, 1),
+        "area": area or place_in(district, 1),
         "address": "演示街1号",
         "zones": [{"name": "大厅", "capacity": capacity}],
         "operators": [operator],

@@ -29,11 +29,10 @@ from chassis.events import Login
 from devstack import broker, given, nats, postgres, processes
 from devstack.processes import DevstackError
 from devstack.readiness import wait_ready
+from devstack.system import SERVICES, STORES
 from devstack.tokens import AUDIENCE, DISTRICT, ISSUER, Minter
 
 ROOT = Path(__file__).resolve().parents[4]
-STORES = ("quarantine", "venue", "checkpoint")
-SERVICES = (*STORES, "gateway")
 DATABASE_LOGIN = "database-password"  # name of a secret
 LEAST_FREE_BYTES = 1_500_000_000
 LONG = 40 * 24 * 3600  # services may be asked to live some days ago; their own tokens must hold there too
@@ -91,6 +90,7 @@ class Stack:
         """
         if gateway_port:
             processes.check_port(gateway_port, "the gateway")
+        gateway_port = gateway_port or processes.free_port()
         prepare_folder(folder)
         stack = cls(folder, Minter(folder / "tokens"), None, None, database_settings=database_settings or {})
         stack.set_clock(clock_offset)
@@ -101,8 +101,7 @@ class Stack:
             await stack._migrate(database_url)
             await broker.prepare(nats_url, stack.account("admin"))
             for service in services:
-                port = gateway_port if service == "gateway" else 0
-                stack._add(service, database_url, nats_url, dict(extra_env or {}), port)
+                stack._add(service, database_url, nats_url, dict(extra_env or {}), gateway_port)
             for child in stack.children.values():
                 stack._spawn(child)
             progress("waiting for the services to be ready")
@@ -157,8 +156,9 @@ class Stack:
             path.chmod(0o600)
         return path.read_text()
 
-    def _add(self, service: str, database_url: str, nats_url: str, extra: dict[str, str], port: int) -> None:
-        child = Child(service, port or processes.free_port(), processes.free_port(), {})
+    def _add(self, service: str, database_url: str, nats_url: str, extra: dict[str, str], gateway: int) -> None:
+        port = gateway if service == "gateway" else processes.free_port()
+        child = Child(service, port, processes.free_port(), {})
         self.children[service] = child
         token = self.folder / "tokens" / f"{service}.jwt"
         token.write_text(self.minter.workload(service, seconds=2 * LONG, now=time.time() - LONG))
@@ -171,9 +171,10 @@ class Stack:
             "ISSUER": ISSUER,
             "AUDIENCE": AUDIENCE,
             "WORKLOAD_TOKEN_FILE": str(token),
-            "CLOCK_FILE": str(self.clock_file),
+            "CLOCK_FILE": str(self.clock_file(service)),
             "TRACE_EXPORTER": f"file:{self.folder / 'spans' / service}.jsonl",
             "VAULT": str(self.folder / "vault" / service),
+            "VERIFICATION_URL": f"http://127.0.0.1:{gateway}/v1/document-verifications/{{verification_id}}",
         }
         if service in STORES:
             settings |= {
@@ -198,15 +199,17 @@ class Stack:
         child = self.children[service]
         await wait_ready(child.name, child.listen, child.pid, self.log(service), seconds)
 
-    @property
-    def clock_file(self) -> Path:
-        return self.folder / "clock.json"
+    def clock_file(self, service: str) -> Path:
+        """What a service's clock follows."""
+        return self.folder / "clocks" / f"{service}.json"
 
-    def set_clock(self, offset: float) -> None:
-        """Moves every service's clock to `offset` seconds from the machine's; seen within 0.1 s."""
-        draft = self.clock_file.with_suffix(".new")
-        draft.write_text(json.dumps({"offset_seconds": offset}))
-        draft.replace(self.clock_file)
+    def set_clock(self, offset: float, services: Sequence[str] = SERVICES) -> None:
+        """Moves these services' clocks to `offset` seconds from the machine's; seen within 0.1 s."""
+        for service in services:
+            path = self.clock_file(service)
+            draft = path.with_suffix(".new")
+            draft.write_text(json.dumps({"offset_seconds": offset}))
+            draft.replace(path)
 
     def address(self, service: str) -> str:
         """host:port of a service."""
@@ -289,7 +292,7 @@ def prepare_folder(folder: Path) -> None:
             f"only {free // 1_000_000} MB are free on this disk, 1500 are needed; make room or `make clean`"
         )
     end_leftovers(folder)
-    for name in ("logs", "spans", "vault", "secrets"):
+    for name in ("clocks", "logs", "spans", "vault", "secrets"):
         (folder / name).mkdir(exist_ok=True, mode=0o700)
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+STORES = ("quarantine", "venue", "checkpoint")
+SERVICES = (*STORES, "gateway")
 
 class Issuer(Protocol):
     """Whoever gives people their tokens."""
@@ -33,6 +35,6 @@ class System(Protocol):
         """host:port of a service's gRPC."""
         ...
 
-    def set_clock(self, offset: float) -> None:
-        """Moves every service's clock; where that cannot be, raises."""
+    def set_clock(self, offset: float, services: Sequence[str] = SERVICES) -> None:
+        """Moves these services' clocks; where that cannot be, raises."""
         ...

@@ -13,8 +13,9 @@ from gateway.documentation.refusals import REFUSALS, problem_schema, refusal, sy
 from gateway.documentation.schemas import PROBLEM, Schemas, is_required, reference
 from gateway.files import MEDIA_TYPES
 from gateway.operations import KEY_FIELD, Operation, rules_of
+from gateway.records import described as records
 from gateway.routes import OPERATIONS
-from gateway.verification import described
+from gateway.verification import described as verification
 from gateway.visits import VISIT_KEY
 
 _JSON = "application/json"
@@ -56,7 +57,7 @@ def document(operations: Sequence[Operation] = OPERATIONS) -> Json:
     paths: dict[str, Json] = {}
     for operation in operations:
         paths.setdefault(operation.path, {})[operation.verb.lower()] = _operation(operation, schemas)
-    paths |= described()
+    paths |= verification() | records()
     paths |= system_paths()
     return {
         "openapi": "3.1.0",

@@ -1,6 +1,6 @@
-"""Spot checks: teams, draws that nobody can steer, the door, coverage, and what is published; see docs/spot-checks.md."""
+"""Spot checks: teams, draws that nobody can steer, the door, coverage; `records.py` has what is published, open to all."""
 
-from chassis.access import NOWHERE, RESOURCE
+from chassis.access import RESOURCE
 from lilitong.venue.v1 import spot_check_pb2
 
 from gateway.operations import Contract, Operation, people
@@ -132,17 +132,6 @@ OPERATIONS = (
         summary="Coverage and findings per team",
         description="Assigned, begun, inspected, passed, failed and missed, and what was found, of one spot check or of all of "
         "the area.",
-        seconds=15.0,
-    ),
-    Operation(
-        verb="GET",
-        path="/v1/spot-checks/{draw_id}/record",
-        rpc=_CHECKS["GetSpotCheckRecord"],
-        rule=people(_STAFF | {"venue_operator", "app_backend"}, NOWHERE),
-        tag="spot-checks",
-        summary="Read what is needed to draw again",
-        description="Once every inspection has begun or the time is over. docs/spot-checks.md says how to draw again.",
-        etag=True,
         seconds=15.0,
     ),
 )

@@ -52,9 +52,10 @@ class ContactRpc(ContactServiceServicer):
     ) -> pb.ListInterviewTasksResponse:
         size, after = request.page_size or 100, paging.decode(request.page_token)
         case_id = UUID(request.case_id) if request.case_id else None
+        lot_id = UUID(request.lot_id) if request.lot_id else None
         async with self._pool.acquire() as conn:
             rows = await contacts.task_page(
-                conn, request.area, case_id, open_only=request.open_only, after=after, limit=size + 1
+                conn, request.area, case_id, lot_id, open_only=request.open_only, after=after, limit=size + 1
             )
         token = paging.token([row["task_id"] for row in rows], size)
         return pb.ListInterviewTasksResponse(tasks=[_task(row) for row in rows[:size]], next_page_token=token)
@@ -83,6 +84,7 @@ class ContactRpc(ContactServiceServicer):
         task = _known(await contacts.lock_task(conn, UUID(request.task_id)))
         if task["superseded"] or task["outcome"] not in {None, pb.INTERVIEW_OUTCOME_NOT_REACHED}:
             raise DomainError(Kind.PRECONDITION, "TASK_COMPLETED", "This question is answered already.")
+        _check_outcome(task, request.outcome)
         found = await store.person(conn, task["resident_id"])
         if found is None or found[0].data_key is None:
             raise DomainError(Kind.NOT_FOUND, "NO_RESIDENT", "There is no such resident.")
@@ -108,6 +110,16 @@ def _known(task: Record | None) -> Record:
     return task
 
 
+def _check_outcome(task: Record, outcome: int) -> None:
+    """Goods make nobody a contact: what comes of them is advice. Raises INVALID / OUTCOME_NOT_OFFERED."""
+    of_a_lot = task["lot_id"] is not None
+    if outcome == (pb.INTERVIEW_OUTCOME_CLOSE_CONTACT if of_a_lot else pb.INTERVIEW_OUTCOME_ADVISED):
+        fields = {"outcome": "advised, no_contact or not_reached" if of_a_lot else "of handlers of a recalled lot only"}
+        raise DomainError(
+            Kind.INVALID, "OUTCOME_NOT_OFFERED", "A question of this kind has no such answer.", fields=fields
+        )
+
+
 def _contact(row: Record) -> pb.Contact:
     return pb.Contact(
         contact_id=str(row["contact_id"]),
@@ -122,12 +134,22 @@ def _contact(row: Record) -> pb.Contact:
 def _task(row: Record) -> pb.InterviewTask:
     return pb.InterviewTask(
         task_id=str(row["task_id"]),
-        case_id=str(row["case_id"]),
+        case_id="" if row["case_id"] is None else str(row["case_id"]),
         resident_id=str(row["resident_id"]),
         reason=row["reason"],
         due_at=_stamp(row["due_at"]),
         outcome=row["outcome"] or pb.INTERVIEW_OUTCOME_UNSPECIFIED,
         drill_id=row["drill_id"],
+        lot=None if row["lot_id"] is None else _lot(row),
+    )
+
+
+def _lot(row: Record) -> pb.RecalledLot:
+    return pb.RecalledLot(
+        lot_id=str(row["lot_id"]),
+        product=row["product"] or "",
+        trace_code=row["trace_code"] or "",
+        origin_country=row["origin_country"] or "",
     )
 
 

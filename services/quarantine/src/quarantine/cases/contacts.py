@@ -117,26 +117,30 @@ async def supersede_tasks(conn: Db, contact_ids: Sequence[UUID]) -> None:
 
 _TASK: Final = """
     SELECT t.task_id, t.contact_id, t.case_id, t.resident_id, t.drill_id, t.area, t.reason, t.due_at, t.outcome, t.evidence_id,
-           t.superseded, c.last_exposure_at
-    FROM interview_tasks t JOIN contacts c USING (contact_id)
+           t.superseded, c.last_exposure_at, t.lot_id, l.product, l.trace_code, l.origin_country
+    FROM interview_tasks t LEFT JOIN contacts c USING (contact_id)
+    LEFT JOIN recalled_lots l ON l.lot_id = t.lot_id AND l.drill_id = t.drill_id
 """
 
 
 async def task_page(
-    conn: Db, area: str, case_id: UUID | None, *, open_only: bool, after: UUID | None, limit: int
+    conn: Db, area: str, case_id: UUID | None, lot_id: UUID | None, *, open_only: bool, after: UUID | None, limit: int
 ) -> list[Record]:
-    """Tasks of an area (prefix), of one case if given, by id; superseded ones are left out. "Not reached" (3) is open."""
+    """Tasks of an area (prefix), of one case or lot if given, by id; superseded ones are left out. "Not reached" (3) is open."""
     return await conn.fetch(
         _TASK
         + """
         WHERE t.area LIKE $1 || '%' AND ($2::uuid IS NULL OR t.case_id = $2) AND NOT t.superseded
-          AND (NOT $3 OR coalesce(t.outcome, 3) = 3) AND ($4::uuid IS NULL OR t.task_id > $4) ORDER BY t.task_id LIMIT $5
+          AND (NOT $3 OR coalesce(t.outcome, 3) = 3) AND ($4::uuid IS NULL OR t.task_id > $4)
+          AND ($6::uuid IS NULL OR t.lot_id = $6)
+        ORDER BY t.task_id LIMIT $5
         """,
         area,
         case_id,
         open_only,
         after,
         limit,
+        lot_id,
     )
 
 

@@ -1,4 +1,4 @@
-"""What the exposure search lost on purpose, counted."""
+"""What exposures and recalled lots led to, and what was lost of them on purpose, counted."""
 
 from typing import Final
 

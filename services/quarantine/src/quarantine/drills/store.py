@@ -33,11 +33,16 @@ async def require_running(conn: Db, drill_id: str) -> None:
 
     Reality never ends, so nothing is locked for it. Raises PRECONDITION / DRILL_ENDED.
     """
-    if not drill_id:
-        return
-    ended = await conn.fetchval("SELECT ended_at IS NOT NULL FROM drills WHERE drill_id = $1 FOR SHARE", drill_id)
-    if ended is not False:
+    if await has_ended(conn, drill_id):
         raise DomainError(Kind.PRECONDITION, "DRILL_ENDED", "This drill has ended.")
+
+
+async def has_ended(conn: Db, drill_id: str) -> bool:
+    """Of a drill that has ended or never was; it cannot end before this transaction does. Reality never ends."""
+    if not drill_id:
+        return False
+    ended = await conn.fetchval("SELECT ended_at IS NOT NULL FROM drills WHERE drill_id = $1 FOR SHARE", drill_id)
+    return ended is not False
 
 
 async def end(conn: Db, drill_id: str, ended_by: str, now: datetime) -> bool:

@@ -140,6 +140,7 @@ def encode_place(place: Place) -> pb.LotPlace:
         # What goes to and fro is counted each time, so the sum can exceed what a lot can have.
         received=min(place.received, _MOST),
         there=place.there,
+        closed=place.closed,
     )
 
 

@@ -201,7 +201,10 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a lot came to, the first of it through `level` hands from the premises; `venue_id` None outside the district."""
+    """Where a lot came to, the first of it through `level` hands from the premises; `venue_id` None outside the district.
+
+    A venue that has closed since stays in the trace: what is there is still there, and who handled it did.
+    """
 
     level: int
     venue_id: UUID | None
@@ -209,6 +212,7 @@ class Place:
     area: str
     received: int
     there: int
+    closed: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,13 +34,14 @@ TRACE: Final = """
         GROUP BY c.venue_id, c.recipient
     )
     SELECT p.level, p.venue_id, coalesce(v.name, p.recipient) AS name, coalesce(v.area, '') AS area, p.received,
-           coalesce(s.there, 0) AS there, NULL::date AS day, NULL::uuid AS tag
+           coalesce(s.there, 0) AS there, v.closed_at IS NOT NULL AS closed,
+           NULL::date AS day, NULL::uuid AS tag
     FROM places p LEFT JOIN venues v USING (venue_id)
     LEFT JOIN LATERAL (
         SELECT there FROM lot_stock WHERE lot_id = $1 AND venue_id = p.venue_id ORDER BY ordinal DESC LIMIT 1
     ) s ON true
     UNION ALL
-    SELECT NULL, venue_id, NULL, NULL, NULL, NULL, day, tag FROM lot_handlers WHERE lot_id = $1
+    SELECT NULL, venue_id, NULL, NULL, NULL, NULL, NULL, day, tag FROM lot_handlers WHERE lot_id = $1
     ORDER BY level NULLS LAST, day, tag, area, name, venue_id
 """
 
@@ -52,7 +53,7 @@ async def trace(conn: Connection, lot_id: UUID) -> Trace:
     rows = await conn.fetch(TRACE, lot_id)
     return Trace(
         tuple(
-            Place(row["level"], row["venue_id"], row["name"], row["area"], row["received"], row["there"])
+            Place(row["level"], row["venue_id"], row["name"], row["area"], row["received"], row["there"], row["closed"])
             for row in rows
             if row["day"] is None
         ),

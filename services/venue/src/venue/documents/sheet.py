@@ -60,7 +60,11 @@ def moment_zh(text: str) -> str:
 
 
 def _failed(content: Content) -> list[str]:
-    return [each["text_zh"] + (f"（{each['remark']}）" if each["remark"] else "") for each in content.get("failed", [])]
+    """The checklist says what is to be; a finding says that it is not."""
+    return [
+        f"未落实：{each['text_zh']}" + (f"（{each['remark']}）" if each["remark"] else "")
+        for each in content.get("failed", [])
+    ]
 
 
 def _form(content: Content) -> dict[str, Any]:
@@ -102,9 +106,10 @@ def _red(content: Content) -> dict[str, Any]:
 
 def _decision(content: Content) -> dict[str, Any]:
     again = "继续" if content.get("extension") else ""
+    grounds = f"依照阶梯处置办法（第{content['policy_version']}版）第{content['step']}步"
     return {
         "body": [
-            f"经查，你单位未落实疫情防控措施，经两人以上审核批准，决定责令你单位{again}停业整顿。",
+            f"经查，你单位未落实疫情防控措施。{grounds}，经两人以上审核批准，决定责令你单位{again}停业整顿。",
             f"停业整顿期限：自{moment_zh(content['starts_at'])}起至{moment_zh(content['ends_at'])}止，到期自行终止。",
         ],
         "after": ["停业整顿期间不得营业，场所码停止使用。整改完成并经复查合格、审核批准后，可以提前恢复营业。", APPEAL],

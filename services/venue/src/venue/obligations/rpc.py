@@ -36,6 +36,7 @@ from venue.obligations.model import (
 )
 from venue.register import store as register_store
 from venue.register.model import Venue
+from venue.register.permission import require_open
 
 _BATCH = 200
 _PAGE = 100
@@ -183,6 +184,7 @@ class ObligationServicer(ObligationServiceServicer):
             lacks = proof.lacks()
             if lacks:
                 raise DomainError(Kind.INVALID, "PROOF_INCOMPLETE", "The proof of service is incomplete.", fields=lacks)
+            require_open(found[-1], proof.served_at)
             await store.lock(conn, str(venue_id))
             own = {each.obligation_id for each in await store.of_venue(conn, venue_id)}
             if not own.issuperset(wanted):
@@ -214,6 +216,7 @@ class ObligationServicer(ObligationServiceServicer):
 
         async def act(conn: Connection) -> pb.AcknowledgeObligationResponse:
             venue = found[-1]
+            require_open(venue)
             with constraint_errors(store.ERRORS):
                 await store.acknowledge(conn, obligation_id, current_caller().subject, self.clock.now())
             done = [each for each in await store.of_venue(conn, venue.venue_id) if each.obligation_id == obligation_id]

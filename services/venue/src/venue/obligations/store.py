@@ -49,7 +49,7 @@ _TEMPLATE: Final = """
     FROM obligation_templates t LEFT JOIN obligation_template_versions v USING (template_id)
 """
 
-# Every venue of the scope ($1 area, $2 category, $3 kind, $4 drill) with the template in force for it, of each kind.
+# Every open venue of the scope ($1 area, $2 category, $3 kind, $4 drill) with the template in force for it, of each kind.
 _DUE: Final = """
     WITH latest AS (
         SELECT DISTINCT ON (kind, area, category) template_id, kind, area, category FROM obligation_template_versions
@@ -65,6 +65,7 @@ _DUE: Final = """
             ORDER BY length(l.area) DESC, l.category DESC LIMIT 1
         ) t
         WHERE v.area >= $1 AND v.area < $1 || ':' AND ($2::smallint IS NULL OR v.category = $2) AND v.drill_id = $4
+          AND v.closed_at IS NULL
     )
 """
 

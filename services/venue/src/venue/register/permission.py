@@ -1,5 +1,7 @@
 """Who may see a venue: its area decides, and for operators that it is theirs."""
 
+from datetime import datetime
+
 from chassis.access import current_caller, require_area
 from chassis.errors import DomainError, Kind
 
@@ -21,7 +23,10 @@ def permitted(venue: Venue | None) -> Venue:
     return venue
 
 
-def require_open(venue: Venue) -> None:
-    """Raises PRECONDITION / VENUE_CLOSED."""
-    if venue.closed_at is not None:
+def require_open(venue: Venue, at: datetime | None = None) -> None:
+    """Raises PRECONDITION / VENUE_CLOSED.
+
+    `at`: when it was, for what is told afterwards; what happened before the closing may still be told.
+    """
+    if venue.closed_at is not None and (at is None or at >= venue.closed_at):
         raise DomainError(Kind.PRECONDITION, "VENUE_CLOSED", "This venue is closed for good.")

@@ -10,6 +10,7 @@ from uuid import UUID, uuid5
 from devstack.api import Json
 
 DISTRICT = "141102"
+BINHE = "141102001"
 FENGSHAN = "141102002"
 LIANHUACHI = "141102003"
 FENGSHAN_VENUES = 3801

@@ -9,7 +9,7 @@ from verdicts.model import Verdict
 
 from devstack import measure, scene
 from devstack.api import ApiError, Json
-from devstack.demo.places import areas
+from devstack.demo.places import BINHE, areas, community
 from devstack.district import District, DistrictError
 from devstack.phone import Phone
 from devstack.scene import Place
@@ -56,7 +56,7 @@ async def drill(district: District, teller: Teller, scanner: Scanner, real: Phon
     """The same loop with actors, beside the real one. Raises DistrictError when it touches the real person."""
     teller.chapter("A drill beside it 演练")
     drill_id = await scene.drill(district)
-    place = await scene.venue(district)
+    place = await scene.venue(district, area=community(BINHE, 0))  # Fengshan's venues are counted
     actor, contact = await scene.people(district, 2, drill_id=drill_id)
     await scene.visit(district, place, [actor, contact, real])
     await scene.confirm(district, actor)

@@ -24,6 +24,7 @@ from venue.enforcement.ladder.measuring import measure
 from venue.enforcement.papers import IssuePaper
 from venue.register import store as register_store
 from venue.register.model import Venue
+from venue.register.permission import require_open
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,7 @@ class Recording:
             inspection = await self._inspection(conn, draft, place, self._clock.now())
             await store.insert(conn, inspection)
             return await self._told(conn, inspection, None, str(inspection.inspection_id))
+        require_open(place.venue, draft.inspected_at)
         book = await open_book(conn, place.venue, self._clock)
         inspection = await self._inspection(conn, draft, place, book.now)
         _check_reinspection(book, inspection)

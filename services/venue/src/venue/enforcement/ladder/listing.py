@@ -76,6 +76,7 @@ async def open_measures(
                h.drill_id
         FROM ladder_heads h JOIN venues v USING (venue_id)
         WHERE h.area >= $1 AND h.area < $1 || ':' AND h.state > 0 AND ($2::smallint = 0 OR h.state = $2)
+          AND v.closed_at IS NULL
           AND ($3::smallint = 0 OR h.due_at < $4 AND h.due_at + ($3 - 1) * h.climb_hours * interval '1 hour' <= $4)
           AND ($5::uuid IS NULL
                OR (coalesce(h.due_at, 'infinity'), h.venue_id)

@@ -47,6 +47,12 @@ class ApplicationServicer(ApplicationServiceServicer):
     async def SubmitApplication(self, request: pb.SubmitApplicationRequest, _: Any) -> pb.SubmitApplicationResponse:
         application_id, by = UUID(request.application_id), current_caller().subject
 
+        async def authorise(conn: Connection) -> None:
+            # Before the answer is looked up: whoever sends another's request again does not read what that one was told.
+            former = await store.find(conn, application_id)
+            if former is not None:
+                _own(former)
+
         async def act(conn: Connection) -> pb.SubmitApplicationResponse:
             await store.lock(conn, application_id)
             former = await store.find(conn, application_id)
@@ -62,7 +68,9 @@ class ApplicationServicer(ApplicationServiceServicer):
                 await store.submit(conn, application_id, number, request.content.area, content, by, self._clock.now())
             return pb.SubmitApplicationResponse(application=encode(await self._tell(conn, application_id, "submitted")))
 
-        answer = await self._writes.once("SubmitApplication", request, pb.SubmitApplicationResponse, act)
+        answer = await self._writes.once(
+            "SubmitApplication", request, pb.SubmitApplicationResponse, act, authorise=authorise
+        )
         self._told()
         return answer
 

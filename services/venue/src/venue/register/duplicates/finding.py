@@ -1,6 +1,7 @@
 """Finding likely duplicates: a job of the sweep that holds new venues against those that share a key with them."""
 
 import asyncio
+from datetime import timedelta
 from typing import Final
 
 import asyncpg
@@ -14,6 +15,8 @@ from venue.register.duplicates.likeness import LIKELY, keys, likeness
 SECONDS: Final = 0.5
 _AT_ONCE: Final = 200
 _COMPARED_AT_ONCE: Final = 20
+STANDS_BACK: Final = timedelta(minutes=10)
+"""For that long after it began an import goes first: whoever sent the file waits for it, nobody for a proposal."""
 
 
 class Finding:
@@ -24,8 +27,9 @@ class Finding:
 
     async def tick(self) -> None:
         """Work off the queue, some thousand venues at most; the next turn goes on."""
-        if not await self._pool.fetchval("SELECT EXISTS (SELECT FROM duplicate_queue)"):
-            return
+        async with self._pool.acquire() as conn:
+            if not await store.due(conn, self._clock.now() - STANDS_BACK):
+                return
         await lapses(self._pool, self._take, limit=_AT_ONCE, rounds=20)
 
     async def _take(self, conn: Connection, limit: int) -> int:

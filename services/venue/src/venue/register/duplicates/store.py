@@ -48,6 +48,18 @@ class Cursor:
         return cls(int(found[1]), UUID(hex=found[2]))
 
 
+async def due(conn: Any, since: datetime) -> bool:
+    """Whether something waits, and no import is being read that began after that moment."""
+    found: bool = await conn.fetchval(
+        """
+        SELECT EXISTS (SELECT FROM duplicate_queue)
+           AND NOT EXISTS (SELECT FROM imports WHERE state IN (2, 3) AND created_at > $1)
+        """,
+        since,
+    )
+    return found
+
+
 async def take(conn: Any, limit: int) -> list[UUID]:
     """The next venues of the queue, which leave it with this transaction."""
     rows = await conn.fetch(

@@ -133,7 +133,7 @@ class Importing:
             found = (
                 [RowFault(record.line, "", record.fault.value)]
                 if record.fault
-                else reader.read(record.fields, record.line)
+                else reader.read(record.fields, record.line, closed=record.closed)
             )
             if isinstance(found, Row):
                 rows.append(found)

@@ -71,10 +71,15 @@ class Reader:
 
     def __init__(self, layout: Layout, area: str, drill_id: str, import_id: UUID) -> None:
         self._layout, self._area, self._drill_id, self._import_id = layout, area, drill_id, import_id
+        self._least = max(index for index, column in enumerate(layout.columns, 1) if column)
 
-    def read(self, fields: Sequence[bytes], line: int) -> Row | list[RowFault]:
-        """The row, or every fault that it has."""
+    def read(self, fields: Sequence[bytes], line: int, *, closed: bool = True) -> Row | list[RowFault]:
+        """The row, or every fault that it has. `closed`: a line end stands behind it."""
         layout = self._layout
+        # Spreadsheets leave out empty cells at the end of a row, but never its line end: this is where a file was cut off,
+        # and what is left of an address would be another venue.
+        if not closed and len(fields) < self._least:
+            return [RowFault(line, "", "ROW_CUT_OFF", str(len(fields)))]
         texts = [field.decode(layout.encoding, "replace") for field in fields]
         if len(texts) > len(layout.columns) and any(text.strip() for text in texts[len(layout.columns) :]):
             return [RowFault(line, "", "MORE_FIELDS_THAN_COLUMNS", str(len(texts)))]

@@ -28,13 +28,16 @@ class Fault(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """`line`: where it begins, counted from 1. `ends`: the offset behind it. `next_line`: the line that begins there."""
+    """`line`: where it begins, counted from 1. `ends`: the offset behind it. `next_line`: the line that begins there.
+    `closed`: a line end stands behind it; only a file's last record can be without.
+    """
 
     fields: tuple[bytes, ...]
     line: int
     ends: int
     next_line: int
     fault: Fault | None = None
+    closed: bool = True
 
     @property
     def blank(self) -> bool:
@@ -140,8 +143,9 @@ class Tokenizer:
     def _taken(self, fields: list[bytes], ends: int, lines: int) -> Record:
         if len(fields) > MAX_FIELDS:
             return self._faulty(Fault.TOO_MANY_FIELDS, self._line, ends, lines)
+        closed = self._data[ends - 1 : ends] == _END
         line = self._go(ends, lines)
-        return Record(tuple(fields), line, self._base + ends, self._line)
+        return Record(tuple(fields), line, self._base + ends, self._line, closed=closed)
 
     def _faulty(self, fault: Fault, line: int, ends: int, lines: int) -> Record:
         self._skipping = None

@@ -1,0 +1,47 @@
+"""Calls open to everybody: no token is read and none is handed on; what bounds them is a rate per address."""
+
+from typing import Any
+
+from chassis.auth import ANONYMOUS
+from chassis.errors import Kind
+from chassis.rpc import outgoing
+from chassis.rpc.validation import validate
+from google.protobuf.message import Message
+from starlette.requests import Request
+
+from gateway.clients import Upstreams
+from gateway.limits import Buckets
+from gateway.operations import Rpc
+from gateway.problems import HttpError
+
+
+class OpenCall:
+    """An RPC asked on behalf of nobody, with what stands in the path.
+
+    `buckets`: by the address of whoever asks, in memory only; behind a proxy that hides it all share one bucket.
+    """
+
+    def __init__(self, upstreams: Upstreams, rpc: Rpc, buckets: Buckets, *, seconds: float) -> None:
+        self._rpc, self._call, self._buckets, self._seconds = rpc, upstreams.call(rpc), buckets, seconds
+
+    async def answer(self, request: Request) -> Any:
+        """The RPC's response. Raises 429, INVALID, and what the service refuses with."""
+        self._admit(request)
+        message: Message = self._rpc.request()
+        for name, value in request.path_params.items():
+            setattr(message, name, value)
+        validate(message)
+        outgoing.bind(outgoing.Incoming())
+        return await self._call(message, timeout=self._seconds)
+
+    def _admit(self, request: Request) -> None:
+        """Raises 429."""
+        taken = self._buckets.take(request.client.host if request.client else ANONYMOUS.subject)
+        if not taken.allowed:
+            raise HttpError(
+                429,
+                Kind.EXHAUSTED,
+                "RATE_LIMITED",
+                "You are asking faster than your limit allows.",
+                headers={"retry-after": str(int(taken.wait) + 1)},
+            )

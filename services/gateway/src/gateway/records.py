@@ -1,0 +1,96 @@
+"""What a spot check was drawn from: open to everybody once it is published, so that anybody can draw again."""
+
+from hashlib import sha256
+from typing import Any, Final
+
+from chassis.access import NOWHERE, allow
+from lilitong.venue.v1 import spot_check_pb2
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.clients import Upstreams
+from gateway.door import headers_of
+from gateway.front import visit_of
+from gateway.limits import Buckets
+from gateway.opened import OpenCall
+from gateway.operations import Contract
+from gateway.serving import refuse
+
+PATH: Final = "/v1/spot-checks/{draw_id}/record"
+RECORD: Final = Contract(spot_check_pb2, "SpotCheckService")["GetSpotCheckRecord"]
+_SECONDS: Final = 15.0
+
+
+class Records:
+    """`buckets`: as of `OpenCall`."""
+
+    def __init__(self, upstreams: Upstreams, buckets: Buckets) -> None:
+        self._asked = OpenCall(upstreams, RECORD, buckets, seconds=_SECONDS)
+
+    @allow(anonymous=True, area=NOWHERE)
+    async def serve(self, request: Request) -> Response:
+        """The record as the JSON document that it is; refusals are answers too."""
+        visit_of(request.scope).route = PATH
+        headers: dict[str, str] = {}
+        try:
+            headers = headers_of(request.scope)
+            body = (await self._asked.answer(request)).record.encode()
+        except Exception as error:  # noqa: BLE001 - every failure has a public face
+            return refuse(error, headers, parameters=("draw_id",))
+        # What is published never changes, so whoever keeps copies may hand them out.
+        tag = f'"{sha256(body).hexdigest()[:32]}"'
+        found = {"etag": tag, "cache-control": "public, max-age=86400, immutable"}
+        if tag in {part.strip().removeprefix("W/") for part in headers.get("if-none-match", "").split(",")}:
+            return Response(status_code=304, headers=found)
+        return Response(body, 200, found, "application/json")
+
+
+def described() -> dict[str, Any]:
+    """The path for the OpenAPI document."""
+    shown = {
+        "format": "lilitong/spot-check/1",
+        "draw_id": "6f9619ff-8b86-4d01-b42d-00cf4fc964ff",
+        "frame": {
+            "area": "141102001",
+            "area_digits": 12,
+            "per_mille": 1000,
+            "venues": [["00000000-0000-4000-8000-000000000000", "141102001001", 3]],
+        },
+        "seed": "577b3c6c24bb0fa1d40aad4ee8e321f1ec62f35fe500dd21d75010afb306029a",
+        "pairs": [[1, "30000000-0000-4000-8000-000000000000", "10000000-0000-4000-8000-000000000001",
+                   "10000000-0000-4000-8000-000000000002"]],
+        "assignments": [["00000000-0000-4000-8000-000000000000", 1]],
+    }  # fmt: skip
+    return {
+        PATH: {
+            "get": {
+                "operationId": "getSpotCheckRecord",
+                "tags": ["spot-checks"],
+                "summary": "Read what is needed to draw again",
+                "description": "For anybody, once every inspection has begun or the time is over; before that 409 "
+                "`NOT_YET_PUBLISHED`. Ids stand for venues, teams and inspectors. docs/spot-checks.md says what is in it "
+                "and how to draw again with one command.",
+                "parameters": [
+                    {
+                        "name": "draw_id",
+                        "in": "path",
+                        "required": True,
+                        "schema": {"type": "string", "format": "uuid"},
+                        "example": "6f9619ff-8b86-4d01-b42d-00cf4fc964ff",
+                    }
+                ],
+                "responses": {
+                    "200": {
+                        "description": "The record; it never changes.",
+                        "content": {"application/json": {"schema": {"type": "object"}, "example": shown}},
+                    },
+                    "304": {"description": "As `If-None-Match` names it."},
+                    **{
+                        str(status): {"$ref": f"#/components/responses/Problem{status}"}
+                        for status in (400, 404, 409, 429, 503)
+                    },
+                },
+                "security": [],
+            }
+        }
+    }

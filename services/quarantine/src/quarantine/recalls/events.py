@@ -1,0 +1,102 @@
+"""What venue tells of recalled lots: those who handled one become questions for a tracer, never grounds for anything."""
+
+from datetime import UTC
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+import structlog
+from chassis.clock import Clock
+from chassis.clock import local_day as local_today
+from chassis.events import AfterCommit, PoisonError, Received, Subscription
+from ledger.store import Db
+from lilitong.venue.v1.cold_chain_pb2 import LotRecalled, RecalledLotHandled
+from passes.days import date_of
+from passes.errors import KeyDestroyedError, KeyMissingError
+from passes.tags import TAG_BYTES, people_of
+from passes.vault import KeyVault
+
+from quarantine.cases import metrics
+from quarantine.cases.model import INTERVIEW_TIME
+from quarantine.drills import store as drills
+from quarantine.recalls import store
+
+DURABLE: Final = "quarantine-venue-recalls"
+RECALLED: Final = "lilitong.venue.lot.v1.recalled"
+HANDLED: Final = "lilitong.venue.lot.v1.handled"
+SWEEP_SECONDS: Final = 3600.0
+AT_A_TIME: Final = 1_000
+
+_log = structlog.get_logger("quarantine.recalls")
+
+
+class Recalls:
+    """Handlers of venue's events, and the sweep's job that forgets."""
+
+    def __init__(self, pool: asyncpg.Pool, clock: Clock, vault: KeyVault) -> None:
+        self._pool, self._clock, self._vault = pool, clock, vault
+
+    def subscription(self, **options: Any) -> Subscription:
+        """The durable consumer; `options` as for `Subscription` (`around`, `backoff`, …)."""
+        return Subscription(
+            service="quarantine",
+            stream="VENUE",
+            durable=DURABLE,
+            filter_subjects=(RECALLED, HANDLED),
+            handler=self.heard,
+            **options,
+        )
+
+    async def heard(self, conn: Db, event: Received) -> AfterCommit | None:
+        """One of the two. They have aggregates of their own, and so come in any order."""
+        if event.subject == RECALLED:
+            await self.recalled(conn, event.parse(LotRecalled))
+        elif event.subject == HANDLED:
+            await self.handled(conn, event.parse(RecalledLotHandled))
+        else:
+            raise PoisonError("subject: neither of a recall nor of who handled a lot")
+        return None
+
+    async def recalled(self, conn: Db, message: LotRecalled) -> None:
+        """What lot it is; where it went is venue's business and read there."""
+        _id_of(message.lot.lot_id)
+        await store.insert_lot(conn, message.lot, message.decided_at.ToDatetime(UTC))
+
+    async def handled(self, conn: Db, message: RecalledLotHandled) -> None:
+        """Those of one day. A day whose key is destroyed says nothing any more (product X5), and that is the end of it."""
+        lot_id = _id_of(message.lot_id)
+        tags = [handler.tag for handler in message.handlers]
+        if any(len(tag) != TAG_BYTES for tag in tags):
+            raise PoisonError("body: a tag has 16 bytes")
+        if await drills.has_ended(conn, message.drill_id):
+            metrics.DROPPED.labels("drill_ended").inc(len(tags))
+            return
+        try:
+            day = date_of(message.day)
+            people = people_of(self._vault.day_key(day), tags)
+        except (KeyDestroyedError, KeyMissingError, ValueError, OverflowError):
+            metrics.DROPPED.labels("no_day_key").inc(len(tags))
+            return
+        due_at = self._clock.now() + INTERVIEW_TIME
+        fresh = await store.ask(conn, lot_id, message.drill_id, [UUID(bytes=one) for one in people], day, due_at)
+        metrics.CONTACTS.labels("handler").inc(fresh)
+
+    async def forget(self) -> int:
+        """For the sweep: forget what is due, in short transactions; of how many tasks."""
+        total = 0
+        while True:
+            async with self._pool.acquire() as conn, conn.transaction():
+                count = await store.purge(conn, local_today(self._clock.now()), AT_A_TIME)
+            total += count
+            if count < AT_A_TIME:
+                break
+        if total:
+            _log.info("lot_interviews_purged", tasks=total)
+        return total
+
+
+def _id_of(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise PoisonError("body: the lot has no id") from None

@@ -1,0 +1,1 @@
+"""What the attacks with files share."""
