@@ -120,7 +120,7 @@ class Campaign:
         if KEY_FIELD not in call.operation.rpc.takes.fields_by_name:
             return  # a visit is known again by person, day and key; a check-out by its visit
         other = self._caller.call(call.draft, key=call.key)
-        if (other.target, other.body) == (call.target, call.body):
+        if (other.target, _meaning(other.body)) == (call.target, _meaning(call.body)):
             return
         answer = await self._send(line, other)
         self.report.repeats[f"other content {answer.status}"] += 1
@@ -131,6 +131,14 @@ class Campaign:
         self.report.repeats[how] += 1
         if first.status != second.status or lasting(first) != lasting(second):
             self.report.fault(call, f"repeated {how}, it was answered differently: {first.status}, {second.status}")
+
+
+def _meaning(body: Any) -> Any:
+    """What a body says: a field that is empty says what leaving it out says."""
+    if isinstance(body, dict):
+        said = {name: _meaning(value) for name, value in body.items()}
+        return {name: value for name, value in said.items() if value}
+    return [_meaning(each) for each in body] if isinstance(body, list) else body
 
 
 def lasting(answer: Answer) -> Any:

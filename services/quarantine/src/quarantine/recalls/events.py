@@ -60,7 +60,18 @@ class Recalls:
     async def recalled(self, conn: Db, message: LotRecalled) -> None:
         """What lot it is; where it went is venue's business and read there."""
         _id_of(message.lot.lot_id)
-        await store.insert_lot(conn, message.lot, message.decided_at.ToDatetime(UTC))
+        lot = message.lot
+        await store.insert_lot(
+            conn,
+            store.RecalledLot(
+                UUID(lot.lot_id),
+                lot.drill_id,
+                lot.product,
+                lot.trace_code,
+                lot.origin_country,
+                message.decided_at.ToDatetime(UTC),
+            ),
+        )
 
     async def handled(self, conn: Db, message: RecalledLotHandled) -> None:
         """Those of one day. A day whose key is destroyed says nothing any more (product X5), and that is the end of it."""

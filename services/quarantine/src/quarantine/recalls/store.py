@@ -1,26 +1,38 @@
 """All SQL of recalled lots and of the questions to those who handled them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
 from ledger.store import Db
-from lilitong.venue.v1.cold_chain_pb2 import Lot
 
 
-async def insert_lot(conn: Db, lot: Lot, recalled_at: datetime) -> None:
+@dataclass(frozen=True, slots=True)
+class RecalledLot:
+    """What a tracer is told of the goods, and when they were recalled."""
+
+    lot_id: UUID
+    drill_id: str
+    product: str
+    trace_code: str
+    origin_country: str
+    recalled_at: datetime
+
+
+async def insert_lot(conn: Db, lot: RecalledLot) -> None:
     """A lot is recalled once; told again it changes nothing."""
     await conn.execute(
         """
         INSERT INTO recalled_lots (lot_id, drill_id, product, trace_code, origin_country, recalled_at)
         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (lot_id) DO NOTHING
         """,
-        UUID(lot.lot_id),
+        lot.lot_id,
         lot.drill_id,
         lot.product,
         lot.trace_code,
         lot.origin_country,
-        recalled_at,
+        lot.recalled_at,
     )
 
 
