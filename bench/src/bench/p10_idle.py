@@ -20,7 +20,8 @@ import httpx
 import psutil
 from devstack import processes
 from devstack.memory import family
-from devstack.stack import SERVICES, Stack
+from devstack.stack import Stack
+from devstack.system import SERVICES
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from bench.figure import AtMost, Measured

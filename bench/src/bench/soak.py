@@ -20,7 +20,8 @@ import asyncpg
 import psutil
 from devstack import memory
 from devstack.district import District
-from devstack.stack import SERVICES, STORES, Stack
+from devstack.stack import Stack
+from devstack.system import SERVICES, STORES
 from rich.console import Console
 from rich.table import Table
 

@@ -6,6 +6,7 @@ from typing import Protocol
 STORES = ("quarantine", "venue", "checkpoint")
 SERVICES = (*STORES, "gateway")
 
+
 class Issuer(Protocol):
     """Whoever gives people their tokens."""
 

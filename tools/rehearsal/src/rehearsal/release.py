@@ -9,7 +9,7 @@ from pathlib import Path
 
 import grpc
 from devstack.district import DistrictError
-from devstack.system import Issuer
+from devstack.system import SERVICES, Issuer
 from devstack.tokens import Signer
 from joserfc.jwk import ECKey
 
@@ -63,9 +63,9 @@ class Release:
     def address(self, service: str) -> str:
         return self.targets[service]
 
-    def set_clock(self, offset: float) -> None:
+    def set_clock(self, offset: float, services: Sequence[str] = SERVICES) -> None:
         """Its clock is the world's."""
-        if offset:
+        if offset and services:
             raise DistrictError("an installed release's clock cannot be moved")
 
 
