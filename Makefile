@@ -4,7 +4,7 @@ VENV := .venv/bin
 PYTEST := $(VENV)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help doctor setup run loop test test-slow lint type proto proto-check features mutants chart bench soak lock images clean
+.PHONY: help doctor setup run loop work test test-slow lint type proto proto-check features mutants chart bench soak lock operations images clean
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | while IFS='|' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -15,11 +15,14 @@ doctor: ## Say what this machine lacks, if anything, and how to mend it
 setup: ## Make .venv from the hash-pinned lock (nothing is installed outside it)
 	@$(PYTHON) tools/bootstrap.py
 
-run: setup ## Start the whole system, play the loop as a story, stay until Ctrl-C
+run: setup ## Start the whole system, play the loop and ten days of two sub-districts, stay until Ctrl-C
 	@$(VENV)/python -m devstack run
 
 loop: setup ## Play the loop once and leave; the last line is JSON
 	@$(VENV)/python -m devstack loop
+
+work: setup ## Play ten days of two sub-districts once, figures held against the documents; the last line is JSON
+	@$(VENV)/python -m devstack work
 
 test: setup lint type proto-check ## Lint, types, contracts, then every test but the slow ones
 	$(PYTEST) -m "not slow"
@@ -64,6 +67,9 @@ lock: ## Renew the hash-pinned locks: development's, then those of the images, w
 	echo hatchling | $(LOCK) --custom-compile-command 'make lock' --no-annotate -c requirements/dev.txt - -o requirements/build.txt
 	for image in $(IMAGES); do $(PYTHON) tools/images/workspace.py requirements $$image | $(LOCK) \
 		--custom-compile-command 'make lock' --no-annotate -c requirements/dev.txt - -o requirements/$$image.txt || exit 1; done
+
+operations: setup ## Make the dashboards, the list of metrics and the capacity table anew
+	@$(VENV)/python -m tools.operations write
 
 images: setup ## Build the five images with buildah, podman or docker, tell their sizes, start them and play the loop on them
 	@$(VENV)/python -m tools.images.build
