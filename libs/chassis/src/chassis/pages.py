@@ -80,12 +80,17 @@ def after(cursor: type[_C], page_token: str) -> _C | None:
     try:
         return cursor.decode(page_token)
     except ValueError:
-        raise DomainError(
-            Kind.INVALID,
-            "PAGE_TOKEN_INVALID",
-            "This page token is not one of ours.",
-            fields={"page_token": "take it from the former page"},
-        ) from None
+        raise wrong_token() from None
+
+
+def wrong_token() -> DomainError:
+    """The refusal of `after`, for lists whose tokens are of another kind."""
+    return DomainError(
+        Kind.INVALID,
+        "PAGE_TOKEN_INVALID",
+        "This page token is not one of ours.",
+        fields={"page_token": "take it from the former page"},
+    )
 
 
 def token(cursor: PageCursor | None) -> str:

@@ -5,8 +5,8 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+from chassis import pages
 from chassis.access import RESOURCE, allow
-from chassis.errors import DomainError, Kind
 from lilitong.venue.v1 import cold_chain_pb2 as pb
 
 from venue.coldchain import finding, recall_store, refusals, store, trail
@@ -48,15 +48,7 @@ class ReadingMethods:
 
     @allow(roles=_STAFF, area="area")
     async def ListLots(self, request: pb.ListLotsRequest, _: Any) -> pb.ListLotsResponse:
-        try:
-            after = LotCursor.decode(request.page_token) if request.page_token else None
-        except ValueError:
-            raise DomainError(
-                Kind.INVALID,
-                "PAGE_TOKEN_INVALID",
-                "This page token is not one of ours.",
-                fields={"page_token": "take it from the former page"},
-            ) from None
+        after = pages.after(LotCursor, request.page_token)
         async with self.pool.acquire() as conn:
             found, more = await trail.page(
                 conn,

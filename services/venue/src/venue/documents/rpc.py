@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+from chassis import pages
 from chassis.access import NOWHERE, RESOURCE, allow
 from chassis.clock import Clock
 from chassis.errors import DomainError, Kind
@@ -98,7 +99,7 @@ class DocumentServicer(DocumentServiceServicer):
 
     @allow(roles=_STAFF, area="area")
     async def ListDocuments(self, request: pb.ListDocumentsRequest, _: Any) -> pb.ListDocumentsResponse:
-        after = _cursor(request.page_token)
+        after = pages.after(Cursor, request.page_token)
         async with self._pool.acquire() as conn:
             found = await store.page(conn, request.area, request.kind or None, after, request.page_size or _PAGE)
             documents = await self._encoded(conn, found.documents)
@@ -108,7 +109,7 @@ class DocumentServicer(DocumentServiceServicer):
 
     @allow(roles=_READERS, area=RESOURCE)
     async def ListVenueDocuments(self, request: pb.ListVenueDocumentsRequest, _: Any) -> pb.ListVenueDocumentsResponse:
-        after, venue_id = _cursor(request.page_token), UUID(request.venue_id)
+        after, venue_id = pages.after(Cursor, request.page_token), UUID(request.venue_id)
         async with self._pool.acquire() as conn:
             venue = permitted((await register_store.venues(conn, [venue_id])).get(venue_id), _STAFF)
             found = await store.page(conn, venue.area, None, after, request.page_size or _PAGE, venue_id)
@@ -150,15 +151,3 @@ async def _readable(conn: Connection, document_id: UUID) -> Document:
     venues = await register_store.venues(conn, [document.new.venue_id])
     permitted(venues.get(document.new.venue_id), _STAFF)
     return document
-
-
-def _cursor(text: str) -> Cursor | None:
-    try:
-        return Cursor.decode(text) if text else None
-    except ValueError:
-        raise DomainError(
-            Kind.INVALID,
-            "PAGE_TOKEN_INVALID",
-            "This page token is not one of ours.",
-            fields={"page_token": "take it from the former page"},
-        ) from None

@@ -5,17 +5,17 @@ from collections.abc import Iterator
 from datetime import datetime
 from hashlib import file_digest
 from pathlib import Path
-from re import ASCII
-from re import compile as compile_pattern
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
+from chassis import pages
 from chassis.access import RESOURCE, allow, current_caller, require_area
 from chassis.auth import Caller
 from chassis.clock import Clock
 from chassis.errors import DomainError, Kind, constraint_errors
+from chassis.pages import TimeCursor
 from chassis.pool import Connection
 from chassis.writes import Writes
 from lilitong.venue.v1 import export_pb2 as pb
@@ -29,7 +29,6 @@ from venue.exports.tables import LAYOUTS
 
 _PAGE: Final = 100
 _AT_ONCE: Final = 2
-_CURSOR = compile_pattern(r"(\d{1,19})\.([0-9a-f]{32})", ASCII)
 
 
 class ExportServicer(ExportServiceServicer):
@@ -93,12 +92,12 @@ class ExportServicer(ExportServiceServicer):
     @allow(roles={"venue_officer", "command", "auditor"}, area="area")
     async def ListExports(self, request: pb.ListExportsRequest, _: Any) -> pb.ListExportsResponse:
         size = request.page_size or _PAGE
-        after = _decode(request.page_token) if request.page_token else None
+        after = pages.after(TimeCursor, request.page_token)
         async with self._pool.acquire() as conn:
             found = await store.page(conn, request.area, after, size + 1)
         return pb.ListExportsResponse(
             exports=[_encode(each) for each in found[:size]],
-            next_page_token=_token(found[size - 1]) if len(found) > size else "",
+            next_page_token=pages.token(_cursor(found[size - 1]) if len(found) > size else None),
         )
 
     async def forget(self) -> None:
@@ -167,18 +166,5 @@ def _encode(export: Export) -> pb.Export:
     )
 
 
-def _token(export: Export) -> str:
-    at = export.exported_at
-    return f"{int(at.timestamp()) * 1_000_000 + at.microsecond}.{export.wanted.export_id.hex}"
-
-
-def _decode(token: str) -> tuple[int, UUID]:
-    found = _CURSOR.fullmatch(token)
-    if found is None or int(found[1]) >= 1 << 62:
-        raise DomainError(
-            Kind.INVALID,
-            "PAGE_TOKEN_INVALID",
-            "This page token is not one of ours.",
-            fields={"page_token": "take it from the former page"},
-        )
-    return int(found[1]), UUID(hex=found[2])
+def _cursor(export: Export) -> TimeCursor:
+    return TimeCursor(export.exported_at, export.wanted.export_id)

@@ -6,6 +6,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from chassis.errors import DomainError, Kind
+from chassis.pages import TimeCursor
 from chassis.pool import Connection
 
 from venue.exports.model import Cell, Export, Format, Table, Wanted, local
@@ -86,17 +87,17 @@ async def part(conn: Connection, export_id: UUID, starts: int) -> bytes | None:
     return found
 
 
-async def page(conn: Connection, area: str, after: tuple[int, UUID] | None, size: int) -> list[Export]:
-    """The newest first, behind `after` (microseconds since 1970, export)."""
+async def page(conn: Connection, area: str, after: TimeCursor | None, size: int) -> list[Export]:
+    """The newest first, behind `after` (made, export)."""
     rows = await conn.fetch(
         f"""
-        {_EXPORT} WHERE area >= $1 AND area < $1 || ':' AND ($2::bigint IS NULL OR
-            (exported_at, export_id) < ('epoch'::timestamptz + $2 * interval '1 microsecond', $3::uuid))
+        {_EXPORT} WHERE area >= $1 AND area < $1 || ':' AND ($2::timestamptz IS NULL OR
+            (exported_at, export_id) < ($2, $3::uuid))
         ORDER BY exported_at DESC, export_id DESC LIMIT $4
         """,
         area,
-        after[0] if after else None,
-        after[1] if after else None,
+        after.at if after else None,
+        after.id if after else None,
         size,
     )
     return [_export(row) for row in rows]

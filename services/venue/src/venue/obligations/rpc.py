@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+from chassis import pages
 from chassis.access import RESOURCE, allow, current_caller, require_area
 from chassis.clock import Clock, local_day
 from chassis.errors import DomainError, Kind, constraint_errors
@@ -251,15 +252,7 @@ class ObligationServicer(ObligationServiceServicer):
     async def ListMissingObligations(
         self, request: pb.ListMissingObligationsRequest, _: Any
     ) -> pb.ListMissingObligationsResponse:
-        try:
-            after = MissingCursor.decode(request.page_token) if request.page_token else None
-        except ValueError:
-            raise DomainError(
-                Kind.INVALID,
-                "PAGE_TOKEN_INVALID",
-                "This page token is not one of ours.",
-                fields={"page_token": "take it from the former page"},
-            ) from None
+        after = pages.after(MissingCursor, request.page_token)
         async with self.pool.acquire() as conn:
             found, more = await store.missing(
                 conn,

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+from chassis import pages
 from chassis.access import RESOURCE, allow, current_caller
 from chassis.clock import Clock
 from chassis.errors import DomainError, Kind
@@ -69,15 +70,7 @@ class VenueServicer(code_rpc.CodeMethods, change_rpc.ChangeMethods, venue_pb2_gr
 
     @allow(roles={"venue_officer", "venue_operator", "app_backend", "command"}, area="area")
     async def ListVenues(self, request: venue_pb2.ListVenuesRequest, _: Any) -> venue_pb2.ListVenuesResponse:
-        try:
-            after = Cursor.decode(request.page_token) if request.page_token else None
-        except ValueError:
-            raise DomainError(
-                Kind.INVALID,
-                "PAGE_TOKEN_INVALID",
-                "This page token is not one of ours.",
-                fields={"page_token": "take it from the former page"},
-            ) from None
+        after = pages.after(Cursor, request.page_token)
         operator = current_caller().subject if only_operator() else None
         async with (
             self.pool.acquire() as connection,

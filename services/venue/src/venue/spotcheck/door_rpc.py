@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+from chassis import pages
 from chassis.access import RESOURCE, allow, current_caller, require_area
 from chassis.clock import Clock
 from chassis.errors import DomainError, Kind, constraint_errors
@@ -26,7 +27,7 @@ from venue.spotcheck import assignment_store, store
 from venue.spotcheck.encoding import encode_assignment
 from venue.spotcheck.events import Teller
 from venue.spotcheck.model import Assignment, AssignmentCursor, Beginning
-from venue.spotcheck.refusals import invalid, page_token_invalid, spot_check_unknown
+from venue.spotcheck.refusals import invalid, spot_check_unknown
 
 _PAGE = 200
 _VENUES_PAGE = 100
@@ -47,10 +48,7 @@ class DoorMethods:
     async def ListSpotCheckAssignments(
         self, request: pb.ListSpotCheckAssignmentsRequest, _: Any
     ) -> pb.ListSpotCheckAssignmentsResponse:
-        try:
-            after = AssignmentCursor.decode(request.page_token) if request.page_token else None
-        except ValueError:
-            raise page_token_invalid() from None
+        after = pages.after(AssignmentCursor, request.page_token)
         draw_id, caller = UUID(request.draw_id), current_caller()
         own = caller.subject if caller.roles.isdisjoint(_OVERSEERS) else None
         async with self.pool.acquire() as conn:

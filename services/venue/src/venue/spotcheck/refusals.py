@@ -3,15 +3,6 @@
 from chassis.errors import DomainError, Kind
 
 
-def page_token_invalid() -> DomainError:
-    return DomainError(
-        Kind.INVALID,
-        "PAGE_TOKEN_INVALID",
-        "This page token is not one of ours.",
-        fields={"page_token": "take it from the former page"},
-    )
-
-
 def spot_check_unknown() -> DomainError:
     return DomainError(Kind.NOT_FOUND, "SPOT_CHECK_UNKNOWN", "There is no such spot check.")
 

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+from chassis import pages
 from chassis.access import NOWHERE, RESOURCE, allow, current_caller, require_area
 from chassis.clock import Clock
 from chassis.errors import DomainError, Kind
@@ -25,7 +26,7 @@ from venue.spotcheck.encoding import encode_check, encode_coverage
 from venue.spotcheck.events import Teller
 from venue.spotcheck.model import CheckCursor, SpotCheck, State
 from venue.spotcheck.record import Entry, Record
-from venue.spotcheck.refusals import page_token_invalid, spot_check_unknown
+from venue.spotcheck.refusals import spot_check_unknown
 from venue.spotcheck.store import Proven
 from venue.spotcheck.team_rpc import TeamMethods
 
@@ -94,10 +95,7 @@ class SpotCheckServicer(TeamMethods, DoorMethods, SpotCheckServiceServicer):
 
     @allow(roles=_OFFICIALS | {"inspector"}, area="area")
     async def ListSpotChecks(self, request: pb.ListSpotChecksRequest, _: Any) -> pb.ListSpotChecksResponse:
-        try:
-            after = CheckCursor.decode(request.page_token) if request.page_token else None
-        except ValueError:
-            raise page_token_invalid() from None
+        after = pages.after(CheckCursor, request.page_token)
         async with self.pool.acquire() as conn:
             found, more = await store.page(conn, request.area, after, request.page_size or _PAGE)
         now = self.clock.now()

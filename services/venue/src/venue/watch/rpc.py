@@ -2,16 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from re import ASCII
-from re import compile as compile_pattern
 from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
+from chassis import pages
 from chassis.access import RESOURCE, allow, current_caller, require_area
 from chassis.clock import Clock
 from chassis.errors import DomainError, Kind, constraint_errors
 from chassis.events import publish
+from chassis.pages import TimeCursor
 from chassis.pool import Connection
 from chassis.writes import Writes
 from lilitong.venue.v1 import code_task_pb2, code_task_pb2_grpc, occupancy_pb2, occupancy_pb2_grpc
@@ -23,7 +23,6 @@ from venue.watch.fold import task_event
 _PAGE = 100
 _READERS = {"venue_officer", "grid_worker", "inspector", "command"}
 _OFFICERS = {"venue_officer"}
-_CURSOR = compile_pattern(r"(\d{1,19})\.([0-9a-f]{32})", ASCII)
 _ERRORS: Final[Mapping[str, Callable[[], DomainError]]] = {
     "code_task_answers_pkey": lambda: DomainError(
         Kind.PRECONDITION, "ANSWERED_ALREADY", "This task was answered before."
@@ -58,12 +57,12 @@ class CodeTaskServicer(code_task_pb2_grpc.CodeTaskServiceServicer):
         self, request: code_task_pb2.ListCodeTasksRequest, _: Any
     ) -> code_task_pb2.ListCodeTasksResponse:
         size = request.page_size or _PAGE
-        after = _decode(request.page_token) if request.page_token else None
+        after = pages.after(TimeCursor, request.page_token)
         async with self.pool.acquire() as conn:
             rows = await store.tasks(conn, request.area, after, size + 1, open_only=request.open_only)
         return code_task_pb2.ListCodeTasksResponse(
             tasks=[encode_task(row) for row in rows[:size]],
-            next_page_token=_encode(rows[size - 1]) if len(rows) > size else "",
+            next_page_token=pages.token(_cursor(rows[size - 1]) if len(rows) > size else None),
         )
 
     @allow(roles=_OFFICERS, area=RESOURCE)
@@ -92,18 +91,5 @@ class CodeTaskServicer(code_task_pb2_grpc.CodeTaskServiceServicer):
         return answer
 
 
-def _encode(row: Any) -> str:
-    raised = row["raised_at"]
-    return f"{int(raised.timestamp()) * 1_000_000 + raised.microsecond}.{row['task_id'].hex}"
-
-
-def _decode(token: str) -> tuple[int, UUID]:
-    found = _CURSOR.fullmatch(token)
-    if found is None or int(found[1]) >= 1 << 62:
-        raise DomainError(
-            Kind.INVALID,
-            "PAGE_TOKEN_INVALID",
-            "This page token is not one of ours.",
-            fields={"page_token": "take it from the former page"},
-        )
-    return int(found[1]), UUID(hex=found[2])
+def _cursor(row: Any) -> TimeCursor:
+    return TimeCursor(row["raised_at"], row["task_id"])

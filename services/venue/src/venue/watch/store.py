@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from chassis.pages import TimeCursor
 from chassis.pool import Connection
 
 from venue.watch.model import HOUR_SLOTS, Crowding, Rule, Suspected, Use
@@ -215,20 +216,18 @@ async def task(conn: Connection, task_id: UUID) -> Any | None:
     return await conn.fetchrow(f"{_TASK} WHERE t.task_id = $1", task_id)
 
 
-async def tasks(
-    conn: Connection, area: str, after: tuple[int, UUID] | None, size: int, *, open_only: bool
-) -> list[Any]:
-    """The newest first, behind `after` (microseconds of raising since 1970, task)."""
+async def tasks(conn: Connection, area: str, after: TimeCursor | None, size: int, *, open_only: bool) -> list[Any]:
+    """The newest first, behind `after` (raised, task)."""
     rows: list[Any] = await conn.fetch(
         f"""
         {_TASK} WHERE t.area >= $1 AND t.area < $1 || ':' AND (NOT $2 OR a.task_id IS NULL)
-          AND ($3::bigint IS NULL OR (t.raised_at, t.task_id) < ('epoch'::timestamptz + $3 * interval '1 microsecond', $4::uuid))
+          AND ($3::timestamptz IS NULL OR (t.raised_at, t.task_id) < ($3, $4::uuid))
         ORDER BY t.raised_at DESC, t.task_id DESC LIMIT $5
         """,
         area,
         open_only,
-        after[0] if after else None,
-        after[1] if after else None,
+        after.at if after else None,
+        after.id if after else None,
         size,
     )
     return rows

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+from chassis import pages
 from chassis.access import NOWHERE, RESOURCE, allow, current_caller, require_area
 from chassis.clock import Clock
 from chassis.errors import DomainError, Kind, store_error
@@ -106,15 +107,7 @@ class InspectionServicer(InspectionServiceServicer):
 
     @allow(roles=_OTHERS, area="area")
     async def ListInspections(self, request: pb.ListInspectionsRequest, _: Any) -> pb.ListInspectionsResponse:
-        try:
-            after = Cursor.decode(request.page_token) if request.page_token else None
-        except ValueError:
-            raise DomainError(
-                Kind.INVALID,
-                "PAGE_TOKEN_INVALID",
-                "This page token is not one of ours.",
-                fields={"page_token": "take it from the former page"},
-            ) from None
+        after = pages.after(Cursor, request.page_token)
         async with self._pool.acquire() as conn:
             found, more = await store.page(
                 conn,

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import asyncpg
+from chassis import pages
 from chassis.access import RESOURCE, allow, current_caller
 from chassis.clock import Clock
 from chassis.errors import DomainError, Kind
@@ -70,15 +71,7 @@ class EnforcementServicer(PolicyMethods, EnforcementServiceServicer):
 
     @allow(roles={"enforcement_lead", "inspector", "venue_officer", "grid_worker", "command", "auditor"}, area="area")
     async def ListOpenMeasures(self, request: pb.ListOpenMeasuresRequest, _: Any) -> pb.ListOpenMeasuresResponse:
-        try:
-            after = DueCursor.decode(request.page_token) if request.page_token else None
-        except ValueError:
-            raise DomainError(
-                Kind.INVALID,
-                "PAGE_TOKEN_INVALID",
-                "This page token is not one of ours.",
-                fields={"page_token": "take it from the former page"},
-            ) from None
+        after = pages.after(DueCursor, request.page_token)
         now = self.clock.now()
         level = Level(max(request.level, Level.GRID_WORKER if request.late_only else Level.NONE))
         async with self.pool.acquire() as conn:

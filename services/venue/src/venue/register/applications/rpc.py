@@ -6,10 +6,12 @@ from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
+from chassis import pages
 from chassis.access import RESOURCE, allow, current_caller, require_area
 from chassis.clock import Clock, local_day
 from chassis.errors import DomainError, Kind, constraint_errors
 from chassis.events import Event, publish
+from chassis.pages import TimeCursor
 from chassis.pool import Connection
 from chassis.writes import Writes
 from lilitong.venue.v1 import application_pb2 as pb
@@ -17,7 +19,7 @@ from lilitong.venue.v1 import events_pb2
 from lilitong.venue.v1.application_pb2_grpc import ApplicationServiceServicer
 
 from venue.register.applications import store
-from venue.register.applications.store import Application, Cursor, State
+from venue.register.applications.store import Application, State
 from venue.register.codes import VenueCodes
 from venue.register.events import encode_venue, stamp
 from venue.register.model import NewVenue, NewZone, Particulars, Venue
@@ -122,15 +124,7 @@ class ApplicationServicer(ApplicationServiceServicer):
 
     @allow(roles=_READERS, area="area")
     async def ListApplications(self, request: pb.ListApplicationsRequest, _: Any) -> pb.ListApplicationsResponse:
-        try:
-            after = Cursor.decode(request.page_token) if request.page_token else None
-        except (ValueError, OverflowError):
-            raise DomainError(
-                Kind.INVALID,
-                "PAGE_TOKEN_INVALID",
-                "This page token is not one of ours.",
-                fields={"page_token": "take it from the former page"},
-            ) from None
+        after = pages.after(TimeCursor, request.page_token)
         caller = current_caller()
         own = caller.subject if caller.roles.isdisjoint(_READERS - {"venue_operator"}) else None
         state = State(request.state) if request.state else None

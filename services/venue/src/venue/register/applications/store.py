@@ -1,15 +1,13 @@
 """All SQL of applications. Functions take the connection first and never commit."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from enum import IntEnum
-from re import ASCII
-from re import compile as compile_pattern
-from typing import Any, Self
+from typing import Any
 from uuid import UUID
 
-_CURSOR = compile_pattern(r"(\d{1,17})\.([0-9a-f]{32})", ASCII)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from chassis.pages import TimeCursor
+
 _APPLICATION = """
     SELECT a.application_id, a.applicant, a.area, a.state, a.submission, s.content, s.submitted_by, s.submitted_at,
            a.first_submitted_at, d.decided_by, d.decided_at, d.reasons, d.venue_id
@@ -46,25 +44,6 @@ class Application:
     venue_id: UUID | None
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """Where a page ended: microseconds of the first submission, and the id."""
-
-    at: datetime
-    application_id: UUID
-
-    def encode(self) -> str:
-        return f"{(self.at - _EPOCH) // timedelta(microseconds=1)}.{self.application_id.hex}"
-
-    @classmethod
-    def decode(cls, token: str) -> Self:
-        """The inverse of `encode`. Raises `ValueError` on anything else."""
-        found = _CURSOR.fullmatch(token)
-        if found is None:
-            raise ValueError("not a page token")
-        return cls(_EPOCH + timedelta(microseconds=int(found[1])), UUID(hex=found[2]))
-
-
 async def lock(conn: Any, application_id: UUID) -> None:
     """Wait for other acts about it, whether it exists or not."""
     await conn.execute(
@@ -78,8 +57,8 @@ async def find(conn: Any, application_id: UUID) -> Application | None:
 
 
 async def page(
-    conn: Any, area: str, state: State | None, applicant: str | None, after: Cursor | None, size: int
-) -> tuple[list[Application], Cursor | None]:
+    conn: Any, area: str, state: State | None, applicant: str | None, after: TimeCursor | None, size: int
+) -> tuple[list[Application], TimeCursor | None]:
     """Below `area`, the oldest first."""
     rows = await conn.fetch(
         f"""
@@ -93,11 +72,11 @@ async def page(
         state,
         applicant,
         None if after is None else after.at,
-        None if after is None else after.application_id,
+        None if after is None else after.id,
         size + 1,
     )
     found = [_application(row) for row in rows[:size]]
-    return found, Cursor(found[-1].first_submitted_at, found[-1].application_id) if len(rows) > size else None
+    return found, TimeCursor(found[-1].first_submitted_at, found[-1].application_id) if len(rows) > size else None
 
 
 async def submit(

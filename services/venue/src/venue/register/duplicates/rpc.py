@@ -5,6 +5,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
+from chassis import pages
 from chassis.access import RESOURCE, allow, current_caller, require_area
 from chassis.clock import Clock
 from chassis.errors import DomainError, Kind
@@ -38,15 +39,7 @@ class DuplicateServicer(DuplicateServiceServicer):
     async def ListMergeCandidates(
         self, request: pb.ListMergeCandidatesRequest, _: Any
     ) -> pb.ListMergeCandidatesResponse:
-        try:
-            after = Cursor.decode(request.page_token) if request.page_token else None
-        except ValueError:
-            raise DomainError(
-                Kind.INVALID,
-                "PAGE_TOKEN_INVALID",
-                "This page token is not one of ours.",
-                fields={"page_token": "take it from the former page"},
-            ) from None
+        after = pages.after(Cursor, request.page_token)
         async with self._pool.acquire() as conn:
             found, more = await store.page(conn, request.area, after, request.page_size or _PAGE)
             ids = [each for one in found for each in (one.first_id, one.second_id)]

@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
-from re import ASCII
-from re import compile as compile_pattern
-from typing import Final, Self
+from typing import Final
 from uuid import UUID
 
 from venue.register.imports.layout import Layout
@@ -17,7 +15,6 @@ MAX_ROWS: Final = 200_000
 MAX_LINES: Final = 1_000_000
 """Blank ones and those within quotes are among them."""
 ABANDONED: Final = timedelta(days=1)
-_CURSOR = compile_pattern(r"(\d{1,19})\.([0-9a-f]{32})", ASCII)
 
 
 class State(IntEnum):
@@ -63,22 +60,3 @@ class Step:
     created: int
     unchanged: int
     rejected: int
-
-
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """Where a page of imports ended: microseconds of the creation, and the id."""
-
-    created_at: int
-    import_id: UUID
-
-    def encode(self) -> str:
-        return f"{self.created_at}.{self.import_id.hex}"
-
-    @classmethod
-    def decode(cls, token: str) -> Self:
-        """The inverse of `encode`. Raises `ValueError` on anything else."""
-        found = _CURSOR.fullmatch(token)
-        if found is None:
-            raise ValueError("not a page token")
-        return cls(int(found[1]), UUID(hex=found[2]))

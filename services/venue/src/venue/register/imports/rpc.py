@@ -8,9 +8,11 @@ from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
+from chassis import pages
 from chassis.access import RESOURCE, allow, current_caller, require_area
 from chassis.clock import Clock
 from chassis.errors import DomainError, Kind
+from chassis.pages import TimeCursor
 from chassis.pool import Connection
 from chassis.writes import Writes
 from lilitong.venue.v1 import import_pb2 as pb
@@ -18,7 +20,7 @@ from lilitong.venue.v1.import_pb2_grpc import ImportServiceServicer
 
 from venue.register.imports import report, store
 from venue.register.imports.encoding import encode_import
-from venue.register.imports.model import MAX_FILE, MIN_PART, Cursor, Import, State
+from venue.register.imports.model import MAX_FILE, MIN_PART, Import, State
 from venue.register.imports.store import Part
 
 _PAGE: Final = 100
@@ -71,15 +73,9 @@ class ImportServicer(ImportServiceServicer):
 
     @allow(roles=_READERS, area="area")
     async def ListImports(self, request: pb.ListImportsRequest, _: Any) -> pb.ListImportsResponse:
-        try:
-            after = Cursor.decode(request.page_token) if request.page_token else None
-        except ValueError:
-            raise _wrong_token() from None
+        after = pages.after(TimeCursor, request.page_token)
         async with self._pool.acquire() as conn:
-            try:
-                found, more = await store.page(conn, request.area, after, request.page_size or _PAGE)
-            except OverflowError:  # a token of digits that no time has
-                raise _wrong_token() from None
+            found, more = await store.page(conn, request.area, after, request.page_size or _PAGE)
         return pb.ListImportsResponse(
             jobs=[encode_import(job) for job in found], next_page_token=more.encode() if more else ""
         )
@@ -88,7 +84,7 @@ class ImportServicer(ImportServiceServicer):
     async def GetImportReport(self, request: pb.GetImportReportRequest, _: Any) -> pb.GetImportReportResponse:
         token = _TOKEN.fullmatch(request.page_token or "0.0")
         if token is None:
-            raise _wrong_token()
+            raise pages.wrong_token()
         async with self._pool.acquire() as conn:
             job = await _permitted(conn, request.import_id)
             found = await store.faults_after(conn, job.import_id, int(token[1]), int(token[2]), _FAULTS_AT_ONCE)
@@ -124,12 +120,3 @@ async def _permitted(conn: Any, import_id: str, *, lock: bool = False) -> Import
         raise DomainError(Kind.NOT_FOUND, "IMPORT_UNKNOWN", "There is no such import.")
     require_area(job.area)
     return job
-
-
-def _wrong_token() -> DomainError:
-    return DomainError(
-        Kind.INVALID,
-        "PAGE_TOKEN_INVALID",
-        "This page token is not one of ours.",
-        fields={"page_token": "take it from the former page"},
-    )

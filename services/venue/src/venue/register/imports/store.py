@@ -3,19 +3,20 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from chassis.pages import TimeCursor
+
 from venue.register.imports.layout import Layout
-from venue.register.imports.model import Cursor, Import, State, Step
+from venue.register.imports.model import Import, State, Step
 from venue.register.imports.rows import RowFault
 
 _IMPORT = (
     "import_id, area, drill_id, file_name, created_by, created_at, state, bytes_received, bytes_read, next_line, layout, "
     "rows_read, created, unchanged, rejected, failure, failure_line, ended_at"
 )
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ async def waiting(conn: Any) -> Import | None:
     return None if row is None else _import(row)
 
 
-async def page(conn: Any, area: str, after: Cursor | None, size: int) -> tuple[list[Import], Cursor | None]:
+async def page(conn: Any, area: str, after: TimeCursor | None, size: int) -> tuple[list[Import], TimeCursor | None]:
     """Below `area`, the newest first."""
     rows = await conn.fetch(
         f"""
@@ -67,14 +68,14 @@ async def page(conn: Any, area: str, after: Cursor | None, size: int) -> tuple[l
         ORDER BY created_at DESC, import_id DESC LIMIT $4
         """,
         area,
-        None if after is None else _EPOCH + timedelta(microseconds=after.created_at),
-        None if after is None else after.import_id,
+        None if after is None else after.at,
+        None if after is None else after.id,
         size + 1,
     )
     found = [_import(row) for row in rows[:size]]
     if len(rows) <= size:
         return found, None
-    return found, Cursor((found[-1].created_at - _EPOCH) // timedelta(microseconds=1), found[-1].import_id)
+    return found, TimeCursor(found[-1].created_at, found[-1].import_id)
 
 
 async def part(conn: Any, import_id: UUID, starts: int) -> Part | None:
