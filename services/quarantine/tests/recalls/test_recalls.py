@@ -15,7 +15,7 @@ from lilitong.quarantine.v1 import drill_pb2
 from lilitong.venue.v1.cold_chain_pb2 import Lot, LotHandler, LotRecalled, RecalledLotHandled
 from passes.days import date_of, day_number
 from passes.tags import tag
-from quarantine.recalls.events import HANDLED, RECALLED
+from quarantine.bus import HANDLED, RECALLED
 
 pytestmark = [pytest.mark.connected, pytest.mark.feature("V10")]
 VENUE = str(uuid4())
@@ -217,7 +217,7 @@ async def test_an_event_that_is_delivered_again_is_passed_over_by_the_inbox(worl
     received = Received(event.event_id, event.type, event.subject, event.aggregate, event.day, event.payload)
     before = await world.pool.fetchval("SELECT count(*) FROM inbox")
     for _ in range(3):
-        outcome = await handling.event(received)
+        outcome = await handling.event(received, world.clock.now())
         assert (outcome.retry, outcome.lost) == (None, False)
     assert len(await tasks(world)) == 1
     assert await world.pool.fetchval("SELECT count(*) FROM inbox") == before + 1
@@ -235,7 +235,7 @@ async def test_a_poisonous_event_becomes_a_dead_letter_and_the_next_is_taken(wor
         message = RecalledLotHandled(lot_id=lot_id, day=day, handlers=[good])
         event = Event.of(message, subject=HANDLED, aggregate=lot_id, day=date_of(day))
         received = Received(event.event_id, event.type, event.subject, event.aggregate, event.day, event.payload)
-        assert (await handling.event(received)).retry is None
+        assert (await handling.event(received, world.clock.now())).retry is None
     letters = await world.pool.fetch("SELECT reason FROM dead_letters WHERE consumer = $1", subscription.durable)
     assert [row["reason"] for row in letters] == ["body: the lot has no id"]
     assert len(await tasks(world)) == 1

@@ -16,14 +16,12 @@ from passes.errors import KeyDestroyedError, KeyMissingError
 from passes.tags import TAG_BYTES, people_of
 from passes.vault import KeyVault
 
+from quarantine.bus import HANDLED, RECALLED, RECALLS
 from quarantine.cases import metrics
 from quarantine.cases.model import INTERVIEW_TIME
 from quarantine.drills import store as drills
 from quarantine.recalls import store
 
-DURABLE: Final = "quarantine-venue-recalls"
-RECALLED: Final = "lilitong.venue.lot.v1.recalled"
-HANDLED: Final = "lilitong.venue.lot.v1.handled"
 SWEEP_SECONDS: Final = 3600.0
 AT_A_TIME: Final = 1_000
 
@@ -38,14 +36,7 @@ class Recalls:
 
     def subscription(self, **options: Any) -> Subscription:
         """The durable consumer; `options` as for `Subscription` (`around`, `backoff`, …)."""
-        return Subscription(
-            service="quarantine",
-            stream="VENUE",
-            durable=DURABLE,
-            filter_subjects=(RECALLED, HANDLED),
-            handler=self.heard,
-            **options,
-        )
+        return Subscription.to("quarantine", RECALLS, self.heard, **options)
 
     async def heard(self, conn: Db, event: Received) -> AfterCommit | None:
         """One of the two. They have aggregates of their own, and so come in any order."""
