@@ -57,7 +57,7 @@ class Loop:
 
     def subscriptions(self, **options: Any) -> list[Subscription]:
         """What is read from VENUE and CHECKPOINT; `options` as for `Subscription`."""
-        return [*self.exposures.subscriptions(**options), self.recalls.subscription(**options)]
+        return [*self.exposures.subscriptions(**options), *self.recalls.subscriptions(**options)]
 
     def register(self, sweep: Sweep) -> None:
         """The jobs of the sweep."""

@@ -15,7 +15,10 @@ from lilitong.quarantine.v1 import drill_pb2
 from lilitong.venue.v1.cold_chain_pb2 import Lot, LotHandler, LotRecalled, RecalledLotHandled
 from passes.days import date_of, day_number
 from passes.tags import tag
-from quarantine.bus import HANDLED, RECALLED
+from quarantine import bus
+
+(RECALLED,) = bus.RECALLED.filter_subjects
+(HANDLED,) = bus.HANDLED.filter_subjects
 
 pytestmark = [pytest.mark.connected, pytest.mark.feature("V10")]
 VENUE = str(uuid4())
@@ -30,13 +33,13 @@ async def handled(world: Any, lot: str, people: list[UUID], *, days_ago: int = 0
     day = day_of(world, days_ago)
     tags = [tag(world.vault.day_key(date_of(day)), person.bytes) for person in people]
     fields = {"lot_id": lot, "day": day, "handlers": [LotHandler(tag=each, venue_id=VENUE) for each in tags]}
-    await world.deliver(world.loop.recalls.heard, RecalledLotHandled(**fields | given), HANDLED, day)
+    await world.deliver(world.loop.recalls.hear_handled, RecalledLotHandled(**fields | given), HANDLED, day)
 
 
 async def recalled(world: Any, lot_id: str, drill_id: str = "") -> None:
     lot = Lot(lot_id=lot_id, product="冻虾", trace_code="T1", origin_country="EC", drill_id=drill_id)
     message = LotRecalled(lot=lot, decided_at=world.stamp(world.clock.now()), part=1, parts=1)
-    await world.deliver(world.loop.recalls.heard, message, RECALLED, day_of(world))
+    await world.deliver(world.loop.recalls.hear_recalled, message, RECALLED, day_of(world))
 
 
 async def tasks(world: Any, **given: Any) -> list[pb.InterviewTask]:
@@ -184,9 +187,9 @@ async def test_an_event_that_breaks_its_contract_is_poison_and_leaves_nothing(wo
     with pytest.raises(PoisonError):
         await handled(world, str(uuid4()), [person], **wrong)
     with pytest.raises(PoisonError):
-        await world.deliver(world.loop.recalls.heard, Lot(), HANDLED, day_of(world))
+        await world.deliver(world.loop.recalls.hear_handled, Lot(), HANDLED, day_of(world))
     with pytest.raises(PoisonError):
-        await world.deliver(world.loop.recalls.heard, Lot(), "lilitong.venue.lot.v1.released", day_of(world))
+        await world.deliver(world.loop.recalls.hear_recalled, Lot(), RECALLED, day_of(world))
     assert not await tasks(world)
 
 
@@ -208,7 +211,7 @@ async def test_the_question_and_what_was_said_are_forgotten_when_they_have_serve
 async def test_an_event_that_is_delivered_again_is_passed_over_by_the_inbox(world) -> None:
     (person,) = await world.household()
     day, holder = day_of(world), uuid4()
-    subscription = world.loop.recalls.subscription()
+    _, subscription = world.loop.recalls.subscriptions()
     await inbox.hold_lease(world.pool, subscription.durable, holder, timedelta(minutes=1))
     handling = Handling(world.pool, connect("nats://127.0.0.1:1", "nobody listens"), subscription, world.clock, holder)
     handler = LotHandler(tag=tag(world.vault.day_key(date_of(day)), person.bytes), venue_id=VENUE)
@@ -227,7 +230,7 @@ async def test_an_event_that_is_delivered_again_is_passed_over_by_the_inbox(worl
 async def test_a_poisonous_event_becomes_a_dead_letter_and_the_next_is_taken(world) -> None:
     (person,) = await world.household()
     day, holder = day_of(world), uuid4()
-    subscription = world.loop.recalls.subscription()
+    _, subscription = world.loop.recalls.subscriptions()
     await inbox.hold_lease(world.pool, subscription.durable, holder, timedelta(minutes=1))
     handling = Handling(world.pool, connect("nats://127.0.0.1:1", "nobody listens"), subscription, world.clock, holder)
     good = LotHandler(tag=tag(world.vault.day_key(date_of(day)), person.bytes), venue_id=VENUE)

@@ -8,7 +8,7 @@ import asyncpg
 import structlog
 from chassis.clock import Clock
 from chassis.clock import local_day as local_today
-from chassis.events import AfterCommit, PoisonError, Received, Subscription
+from chassis.events import PoisonError, Received, Subscription
 from ledger.store import Db
 from lilitong.venue.v1.cold_chain_pb2 import LotRecalled, RecalledLotHandled
 from passes.days import date_of
@@ -16,7 +16,7 @@ from passes.errors import KeyDestroyedError, KeyMissingError
 from passes.tags import TAG_BYTES, people_of
 from passes.vault import KeyVault
 
-from quarantine.bus import HANDLED, RECALLED, RECALLS
+from quarantine.bus import HANDLED, RECALLED
 from quarantine.cases import metrics
 from quarantine.cases.model import INTERVIEW_TIME
 from quarantine.drills import store as drills
@@ -34,19 +34,18 @@ class Recalls:
     def __init__(self, pool: asyncpg.Pool, clock: Clock, vault: KeyVault) -> None:
         self._pool, self._clock, self._vault = pool, clock, vault
 
-    def subscription(self, **options: Any) -> Subscription:
-        """The durable consumer; `options` as for `Subscription` (`around`, `backoff`, …)."""
-        return Subscription.to("quarantine", RECALLS, self.heard, **options)
+    def subscriptions(self, **options: Any) -> list[Subscription]:
+        """Both durable consumers; `options` as for `Subscription`. The facts of the two come in any order."""
+        return [
+            Subscription.to("quarantine", RECALLED, self.hear_recalled, **options),
+            Subscription.to("quarantine", HANDLED, self.hear_handled, **options),
+        ]
 
-    async def heard(self, conn: Db, event: Received) -> AfterCommit | None:
-        """One of the two. They have aggregates of their own, and so come in any order."""
-        if event.subject == RECALLED:
-            await self.recalled(conn, event.parse(LotRecalled))
-        elif event.subject == HANDLED:
-            await self.handled(conn, event.parse(RecalledLotHandled))
-        else:
-            raise PoisonError("subject: neither of a recall nor of who handled a lot")
-        return None
+    async def hear_recalled(self, conn: Db, event: Received) -> None:
+        await self.recalled(conn, event.parse(LotRecalled))
+
+    async def hear_handled(self, conn: Db, event: Received) -> None:
+        await self.handled(conn, event.parse(RecalledLotHandled))
 
     async def recalled(self, conn: Db, message: LotRecalled) -> None:
         """What lot it is; where it went is venue's business and read there."""
