@@ -80,7 +80,7 @@ class Callers:
     def _token(
         self, claims: dict[str, object], *, key: jwk.ECKey | None = None, kid: str = "devstack-1", **changes: object
     ) -> str:
-        return jwt.encode({"alg": "ES256", "kid": kid}, self._claims(claims, **changes), key or self._minter._key)
+        return jwt.encode({"alg": "ES256", "kid": kid}, self._claims(claims, **changes), key or self._minter.key)
 
 
 def _part(value: object) -> str:

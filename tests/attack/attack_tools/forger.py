@@ -27,7 +27,7 @@ class Forger:
     """Knows the public key, a genuine token of `role`, and, for what an issuer could do wrong, the issuer's key."""
 
     def __init__(self, minter: Minter, role: str) -> None:
-        key: Any = minter._key
+        key: Any = minter.key
         self.issuer: EllipticCurvePrivateKey = key.private_key
         self.public = self.issuer.public_key()
         self.jwks = minter.jwks.read_bytes()

@@ -40,7 +40,7 @@ class Signer:
 
 
 class Minter:
-    """Signs tokens with a key kept in `folder`, whose public half lies in `jwks.json` beside it."""
+    """Signs tokens with a key kept in `folder`, whose public half lies in `jwks.json` beside it. `key`: for forgers in tests."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -53,7 +53,7 @@ class Minter:
             private.chmod(0o600)
         self.jwks = folder / "jwks.json"
         self.jwks.write_text(json.dumps({"keys": [key.as_dict(private=False)]}))
-        self._signer = Signer(key)
+        self.key, self._signer = key, Signer(key)
 
     def person(
         self,
