@@ -2,6 +2,10 @@
 
 import hashlib
 import secrets
+from dataclasses import dataclass
+from typing import Self
+
+from ledger import merkle
 
 SALT_SIZE = 16
 _DOMAIN = b"lilitong/commitment/1\x00"
@@ -21,3 +25,27 @@ def commit(salt: bytes, content: bytes) -> bytes:
     if not SALT_SIZE <= len(salt) <= _MAX_SALT:
         raise ValueError(f"a salt has {SALT_SIZE} to {_MAX_SALT} bytes")
     return hashlib.sha256(b"".join((_DOMAIN, bytes((len(salt),)), salt, content))).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A log entry to be: the content, the salt that hides it, and the hash by which a table refers to it."""
+
+    content: bytes
+    salt: bytes
+
+    @property
+    def data(self) -> bytes:
+        return commit(self.salt, self.content)
+
+    @property
+    def hash(self) -> bytes:
+        return merkle.leaf_hash(self.data)
+
+    def pack(self) -> bytes:
+        return self.salt + self.content
+
+    @classmethod
+    def unpack(cls, packed: bytes) -> Self:
+        """The inverse of `pack`, for salts of `SALT_SIZE`."""
+        return cls(salt=packed[:SALT_SIZE], content=packed[SALT_SIZE:])

@@ -6,12 +6,12 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ledger.commitment import Leaf
 from ledger.merkle import leaf_hash
 from passes.days import bounds, local_day
 from quarantine.restrictions.model import (
     Decision,
     HalfDay,
-    Leaf,
     Reason,
     Restriction,
     State,

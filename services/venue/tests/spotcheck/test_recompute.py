@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledger import merkle, note
+from ledger.commitment import Leaf
 from ledger.note import Signer
 from venue.spotcheck import recompute, sealing
 from venue.spotcheck.drawing import Frame, draw
@@ -50,7 +51,7 @@ def published():
     frame_hash = sha256(made.canonical()).digest()
     secret = sealing.secret_of(b"vault", DRAW, frame_hash)
     content = _commitment(frame_hash, sealing.hash_of_secret(secret))
-    ours = sealing.Leaf(content, sha256(b"salt").digest()[:16])
+    ours = Leaf(content, sha256(b"salt").digest()[:16])
     number = sha256(b"eleven dice").digest()
     theirs = sealing.opening(sealing.opening_content(DRAW, ours.hash, number))
     between = [merkle.leaf_hash(each) for each in (b"a suspension", b"another")]

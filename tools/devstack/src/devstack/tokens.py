@@ -35,11 +35,11 @@ class Signer:
         seconds: int = 12 * HOUR,
         now: float | None = None,
     ) -> str:
-        """A token of a person or an app backend."""
+        """A token of a person or an app backend. `now`: Unix time of issue, where services live at another time."""
         return self.sign(subject, seconds, now, roles=list(roles), areas=list(areas))
 
 
-class Minter:
+class Minter(Signer):
     """Signs tokens with a key kept in `folder`, whose public half lies in `jwks.json` beside it. `key`: for forgers in tests."""
 
     def __init__(self, folder: Path) -> None:
@@ -53,20 +53,9 @@ class Minter:
             private.chmod(0o600)
         self.jwks = folder / "jwks.json"
         self.jwks.write_text(json.dumps({"keys": [key.as_dict(private=False)]}))
-        self.key, self._signer = key, Signer(key)
-
-    def person(
-        self,
-        subject: str,
-        roles: Sequence[str],
-        areas: Sequence[str] = (DISTRICT,),
-        *,
-        seconds: int = 12 * HOUR,
-        now: float | None = None,
-    ) -> str:
-        """A token of a person or an app backend. `now`: Unix time of issue, where services live at another time."""
-        return self._signer.person(subject, roles, areas, seconds=seconds, now=now)
+        super().__init__(key)
+        self.key = key
 
     def workload(self, service: str, *, seconds: int = 30 * 24 * HOUR, now: float | None = None) -> str:
         """A service's own token."""
-        return self._signer.sign(f"workload:{service}", seconds, now, workload=True)
+        return self.sign(f"workload:{service}", seconds, now, workload=True)

@@ -7,12 +7,13 @@ import ledger.store as log
 from asyncpg import Record
 from chassis.errors import DomainError, Kind
 from google.protobuf.timestamp_pb2 import Timestamp
+from ledger.commitment import Leaf
 from ledger.note import Signer
 from ledger.store import Db
 from lilitong.quarantine.v1 import restriction_pb2 as pb
 
 from quarantine.restrictions import sealing, store
-from quarantine.restrictions.model import Leaf, Restriction, told_half_day, told_venue
+from quarantine.restrictions.model import Restriction, told_half_day, told_venue
 from quarantine.restrictions.sealing import ErasedError, Person, Sealer
 from quarantine.restrictions.texts import TEXTS
 

@@ -14,6 +14,7 @@ import structlog
 from chassis.clock import Clock
 from chassis.events.metrics import HOP_BOUNDS
 from chassis.tasks import rest
+from ledger.commitment import Leaf
 from ledger.store import Db
 from prometheus_client import Gauge, Histogram
 
@@ -23,7 +24,7 @@ from quarantine.cases.model import INTERVIEW_TIME, Case, Kind, third_allows
 from quarantine.daysets.issue import Issuer
 from quarantine.policy import store as policies
 from quarantine.restrictions import sealing, store
-from quarantine.restrictions.model import Decision, Leaf, Reason, evidence_hash, leaf_of
+from quarantine.restrictions.model import Decision, Reason, evidence_hash, leaf_of
 from quarantine.restrictions.sealing import Person, Sealer
 from quarantine.restrictions.store import Imposed
 

@@ -9,7 +9,7 @@ from typing import Final
 from uuid import UUID
 
 import cbor2
-from ledger import commitment, merkle
+from ledger.commitment import Leaf, new_salt
 from passes.days import ZONE, day_number, local_day
 
 VENUE_NAMED_FROM: Final = 10
@@ -63,29 +63,6 @@ class Decision:
     ends_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
-    """A log entry to be: the content, the salt that hides it, and the hash by which the table refers to it."""
-
-    content: bytes
-    salt: bytes
-
-    @property
-    def data(self) -> bytes:
-        return commitment.commit(self.salt, self.content)
-
-    @property
-    def hash(self) -> bytes:
-        return merkle.leaf_hash(self.data)
-
-    def pack(self) -> bytes:
-        return self.salt + self.content
-
-    @classmethod
-    def unpack(cls, packed: bytes) -> "Leaf":
-        return cls(salt=packed[: commitment.SALT_SIZE], content=packed[commitment.SALT_SIZE :])
-
-
 def leaf_of(decision: Decision, pseudonym: Callable[[str], bytes]) -> Leaf:
     """The log entry of a decision: canonical CBOR (RFC 8949 §4.2.1), and nothing in it that names the person.
 
@@ -106,7 +83,7 @@ def leaf_of(decision: Decision, pseudonym: Callable[[str], bytes]) -> Leaf:
         ],
         canonical=True,
     )
-    return Leaf(content, commitment.new_salt())
+    return Leaf(content, new_salt())
 
 
 def evidence_hash(sealed: bytes) -> bytes:

@@ -8,9 +8,10 @@ from uuid import UUID
 
 from asyncpg import Record
 from chassis.errors import DomainError, Kind
+from ledger.commitment import Leaf
 from ledger.store import Db
 
-from quarantine.restrictions.model import Decision, Leaf, Reason, Restriction
+from quarantine.restrictions.model import Decision, Reason, Restriction
 
 _SAME: Final = DomainError(
     Kind.DENIED, "SAME_APPROVER", "You have approved this already; the other approval must come from somebody else."

@@ -4,9 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 import cbor2
-from ledger import commitment
-
-from venue.enforcement.ladder.leaf import Leaf
+from ledger.commitment import Leaf, new_salt
 
 
 def leaf_of(decision_id: UUID, lot_id: UUID, proposal_id: UUID, decided_at: datetime, drill_id: str) -> Leaf:
@@ -25,4 +23,4 @@ def leaf_of(decision_id: UUID, lot_id: UUID, proposal_id: UUID, decided_at: date
         ],
         canonical=True,
     )
-    return Leaf(content, commitment.new_salt())
+    return Leaf(content, new_salt())

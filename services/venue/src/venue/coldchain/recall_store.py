@@ -5,9 +5,9 @@ from typing import Any, Final
 from uuid import UUID
 
 from chassis.pool import Connection
+from ledger.commitment import Leaf
 
 from venue.coldchain.model import Decision, Kind, Proposal, Voice
-from venue.enforcement.ladder.leaf import Leaf
 
 _PROPOSAL: Final = """
     SELECT p.proposal_id, p.fact_id, p.lot_id, p.kind, p.ordinal, p.proposed_by, p.reason, p.proposed_at,

@@ -9,10 +9,10 @@ from uuid import UUID
 
 import cbor2
 from ledger import merkle, note
+from ledger.commitment import Leaf
 
 from venue.spotcheck import sealing
 from venue.spotcheck.drawing import Drawn, Frame, FrameError, draw
-from venue.spotcheck.sealing import Leaf
 
 FORMAT: Final = "lilitong/spot-check/1"
 _COMMITMENT_PARTS: Final = 7

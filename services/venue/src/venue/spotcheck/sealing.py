@@ -1,36 +1,19 @@
 """The seed and what is promised about it in the log. Each is a line of text or canonical CBOR, so that anybody can make it."""
 
 import hmac
-from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from typing import Final
 from uuid import UUID
 
 import cbor2
-from ledger import commitment, merkle
+from ledger.commitment import SALT_SIZE, Leaf, new_salt
 
 VAULT_KEY: Final = "spot-checks"
 """The vault's name of the key from which the secret of each draw follows."""
-NO_SALT: Final = bytes(commitment.SALT_SIZE)
+NO_SALT: Final = bytes(SALT_SIZE)
 """The opening hides nothing, and a salt that the service throws would be a die that it could throw again."""
 _SECRET: Final = b"lilitong/spot-check-secret/1\x00"
-
-
-@dataclass(frozen=True, slots=True)
-class Leaf:
-    """An entry of the log: content and salt. `hash` is how tables refer to it."""
-
-    content: bytes
-    salt: bytes
-
-    @property
-    def data(self) -> bytes:
-        return commitment.commit(self.salt, self.content)
-
-    @property
-    def hash(self) -> bytes:
-        return merkle.leaf_hash(self.data)
 
 
 def secret_of(key: bytes, draw_id: UUID, frame_hash: bytes) -> bytes:
@@ -74,7 +57,7 @@ def opening_content(draw_id: UUID, commitment_hash: bytes, contribution: bytes) 
 
 
 def new_commitment(content: bytes) -> Leaf:
-    return Leaf(content, commitment.new_salt())
+    return Leaf(content, new_salt())
 
 
 def opening(content: bytes) -> Leaf:

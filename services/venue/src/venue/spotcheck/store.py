@@ -10,12 +10,12 @@ from uuid import UUID
 from asyncpg import Record
 from chassis.errors import DomainError
 from chassis.pool import Connection
+from ledger.commitment import Leaf
 
 from venue.spotcheck import sealing
 from venue.spotcheck.drawing import MAX_VENUES, Candidate, Drawn, Frame, Stratum
 from venue.spotcheck.model import CheckCursor, SpotCheck
 from venue.spotcheck.refusals import second_person_needed, spot_check_exists
-from venue.spotcheck.sealing import Leaf
 
 _CHECK: Final = """
     SELECT c.draw_id, c.area, c.title, c.drill_id, c.committed_by, c.committed_at, c.ends_at, c.frame_hash, c.secret_hash,

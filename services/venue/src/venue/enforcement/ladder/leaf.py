@@ -1,27 +1,10 @@
 """The log's entry of a suspension: a salted commitment to what was decided, without a name of a person."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 import cbor2
-from ledger import commitment, merkle
-
-
-@dataclass(frozen=True, slots=True)
-class Leaf:
-    """An entry to be: the content, and the salt that hides it. `hash` is how tables refer to it."""
-
-    content: bytes
-    salt: bytes
-
-    @property
-    def data(self) -> bytes:
-        return commitment.commit(self.salt, self.content)
-
-    @property
-    def hash(self) -> bytes:
-        return merkle.leaf_hash(self.data)
+from ledger.commitment import Leaf, new_salt
 
 
 def leaf_of(
@@ -53,4 +36,4 @@ def leaf_of(
         ],
         canonical=True,
     )
-    return Leaf(content, commitment.new_salt())
+    return Leaf(content, new_salt())

@@ -8,6 +8,7 @@ from uuid import UUID
 from asyncpg import Record
 from chassis.errors import DomainError, Kind
 from chassis.pool import Connection
+from ledger.commitment import Leaf
 
 from venue.enforcement.ladder.facts import (
     AppealDecided,
@@ -22,7 +23,6 @@ from venue.enforcement.ladder.facts import (
     Suspended,
     Terms,
 )
-from venue.enforcement.ladder.leaf import Leaf
 from venue.enforcement.ladder.standing import Measure, State
 from venue.enforcement.policies.model import Paper, Step
 
