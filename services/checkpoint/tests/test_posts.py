@@ -100,7 +100,7 @@ async def test_lists_come_in_pages_and_end(world, lead):
     assert second.next_page_token == ""
     for bad in ("%%%", "AAAA", "_____w"):
         request = post_pb2.ListPostsRequest(area=AREA, page_token=bad)
-        assert await refused(lead("ListPosts", request)) == (Kind.INVALID, "PAGE_TOKEN")
+        assert await refused(lead("ListPosts", request)) == (Kind.INVALID, "PAGE_TOKEN_INVALID")
 
 
 @pytest.mark.feature("X2")

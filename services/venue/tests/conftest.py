@@ -284,9 +284,10 @@ async def house(database, clock, tmp_path, people, log) -> AsyncIterator[House]:
         state=state,
     )
     await made.clear()
-    # And all that refers to a venue or a policy, whichever room it belongs to.
+    # And all that refers to a venue or a policy, whichever room it belongs to; counts by area refer to neither.
     await owner.execute(
-        "TRUNCATE imports, applications, venues, ladder_policies, requests, document_counters, stored_photos CASCADE"
+        "TRUNCATE imports, applications, venues, ladder_policies, requests, document_counters, stored_photos, "
+        "summary_days, summary_changes, area_occupancy CASCADE"
     )
     yield made
     await recorder.drain()

@@ -134,7 +134,6 @@ CHINESE: Final[Mapping[str, str]] = {
     "OUT_OF_AREA": "不在您负责的区划内。",
     "OVERLOADED": "排队的扫码过多，请稍后再试。",
     "OWN_LABORATORY": "单位自己的账号不能录入本单位批次的检验结果。",
-    "PAGE_TOKEN": "翻页标记无效，请用上一页返回的标记。",
     "PAGE_TOKEN_INVALID": "翻页标记无效，请用上一页返回的标记。",
     "PEER_FAILED": "服务内部出错。",
     "PERIOD_INVALID": "起止日期不正确。",

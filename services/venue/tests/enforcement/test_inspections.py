@@ -8,11 +8,8 @@ from uuid import uuid4
 import pytest
 from chassis.errors import DomainError, Kind
 from chassis.rpc.status import from_proto
-from hypothesis import given as examples
-from hypothesis import strategies as st
 from lilitong.venue.v1 import inspection_pb2 as pb
 from protovalidate import validate
-from venue.enforcement.inspections.model import Cursor
 from venue.enforcement.inspections.photos import DamagedPhotoError, ObjectPhotos, media_type
 
 from .conftest import FAILED, FENGSHAN, LIANHUACHI, NOT_APPLICABLE, person
@@ -407,8 +404,3 @@ def test_photos_are_told_by_their_first_bytes():
     assert media_type(JPEG) == "image/jpeg"
     assert media_type(b"RIFF....WEBPVP8 ") == "image/webp"
     assert media_type(b"GIF89a" + bytes(20)) is None
-
-
-@examples(st.integers(0, 2**60), st.uuids())
-def test_a_page_token_is_read_back(recorded, identity):
-    assert Cursor.decode(Cursor(recorded, identity).encode()) == Cursor(recorded, identity)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import asyncpg
-from chassis import idempotency
+from chassis import idempotency, pages
 from chassis.access import RESOURCE, allow, require_area
 from chassis.clock import Clock, local_day
 from chassis.errors import DomainError, Kind, constraint_errors
@@ -182,7 +182,7 @@ def _page_token(position: bytes) -> str:
 
 
 def _token(token: str, size: int) -> bytes:
-    """The position in a page token; the beginning for an empty one. INVALID / PAGE_TOKEN for one that is not ours."""
+    """The position in a page token; the beginning for an empty one. INVALID / PAGE_TOKEN_INVALID for one that is not ours."""
     if not token:
         return bytes(size)
     try:
@@ -190,7 +190,7 @@ def _token(token: str, size: int) -> bytes:
     except (binascii.Error, ValueError):
         position = b""
     if len(position) != size or (position[:1] > b"\x7f" and size == 4):  # noqa: PLR2004 - a post's number is an int4
-        raise DomainError(Kind.INVALID, "PAGE_TOKEN", "This page token is not one of ours.")
+        raise pages.wrong_token()
     return position
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from chassis.errors import DomainError, Kind
+from chassis import pages
 
 
 def decode(token: str) -> UUID | None:
@@ -13,9 +13,7 @@ def decode(token: str) -> UUID | None:
     try:
         return UUID(hex=token)
     except ValueError:
-        raise DomainError(
-            Kind.INVALID, "PAGE_TOKEN", "The page token is not one of ours.", fields={"page_token": "unknown"}
-        ) from None
+        raise pages.wrong_token() from None
 
 
 def token(ids: Sequence[UUID], size: int) -> str:

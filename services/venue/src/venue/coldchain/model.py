@@ -1,10 +1,8 @@
 """Lots, what is found on them and where they go, without I/O. Numbers of enums are those of tables and contract."""
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import IntEnum
-from re import ASCII
-from re import compile as compile_pattern
 from uuid import UUID
 
 CATEGORY = 13
@@ -13,7 +11,6 @@ CLOCK_SKEW = timedelta(minutes=2)
 """How far a device's clock may be ahead of ours."""
 OLDEST = timedelta(days=5 * 365)
 """How long ago a lot may have arrived when it is registered."""
-_CURSOR = compile_pattern(r"(\d{1,17})\.([0-9a-f]{32})", ASCII)
 
 
 class Kind(IntEnum):
@@ -228,26 +225,3 @@ class Handler:
 class Trace:
     places: tuple[Place, ...]
     handlers: tuple[Handler, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class LotCursor:
-    """Where a page ended; the newest arrivals come first."""
-
-    arrived_at: datetime
-    lot_id: UUID
-
-    def encode(self) -> str:
-        since = self.arrived_at - datetime.fromtimestamp(0, UTC)
-        return f"{since // timedelta(microseconds=1)}.{self.lot_id.hex}"
-
-    @classmethod
-    def decode(cls, token: str) -> "LotCursor":
-        """The inverse of `encode`. Raises `ValueError` on anything else."""
-        found = _CURSOR.fullmatch(token)
-        if found is None:
-            raise ValueError("not a page token")
-        try:
-            return cls(datetime.fromtimestamp(0, UTC) + timedelta(microseconds=int(found[1])), UUID(hex=found[2]))
-        except OverflowError:
-            raise ValueError("not a page token") from None

@@ -7,6 +7,7 @@ from uuid import UUID
 import asyncpg
 from chassis import pages
 from chassis.access import RESOURCE, allow
+from chassis.pages import TimeCursor
 from lilitong.venue.v1 import cold_chain_pb2 as pb
 
 from venue.coldchain import finding, recall_store, refusals, store, trail
@@ -17,7 +18,7 @@ from venue.coldchain.encoding import (
     encode_release,
     encode_sample,
 )
-from venue.coldchain.model import LotCursor, State
+from venue.coldchain.model import State
 
 _STAFF = {"venue_officer", "inspector", "enforcement_lead", "command", "auditor", "laboratory"}
 _READERS = _STAFF | {"venue_operator"}
@@ -48,7 +49,7 @@ class ReadingMethods:
 
     @allow(roles=_STAFF, area="area")
     async def ListLots(self, request: pb.ListLotsRequest, _: Any) -> pb.ListLotsResponse:
-        after = pages.after(LotCursor, request.page_token)
+        after = pages.after(TimeCursor, request.page_token)
         async with self.pool.acquire() as conn:
             found, more = await trail.page(
                 conn,

@@ -5,10 +5,11 @@ from datetime import date, datetime
 from typing import Final
 from uuid import UUID
 
+from chassis.pages import TimeCursor
 from chassis.pool import Connection
 from passes.days import day_number
 
-from venue.coldchain.model import Distribution, Handler, Head, LotCursor, Place, State, Trace
+from venue.coldchain.model import Distribution, Handler, Head, Place, State, Trace
 from venue.coldchain.store import HEAD_COLUMNS, LAST_FACT, head_of
 
 # One query: the places in their order, then the handlers. Each place but the premises has one sender of the first that came
@@ -153,11 +154,11 @@ async def page(
     area: str,
     drill_id: str,
     state: State | None,
-    after: LotCursor | None,
+    after: TimeCursor | None,
     size: int,
     *,
     proposed_only: bool,
-) -> tuple[list[Head], LotCursor | None]:
+) -> tuple[list[Head], TimeCursor | None]:
     """Lots that arrived at premises of the area, the newest first."""
     rows = await conn.fetch(
         f"""
@@ -174,13 +175,13 @@ async def page(
         drill_id,
         state,
         proposed_only,
-        after.arrived_at if after else None,
-        after.lot_id if after else None,
+        after.at if after else None,
+        after.id if after else None,
         size + 1,
     )
     found = [head_of(row) for row in rows[:size]]
     last = found[-1].lot if len(rows) > size else None
-    return found, LotCursor(last.arrived_at, last.lot_id) if last else None
+    return found, TimeCursor(last.arrived_at, last.lot_id) if last else None
 
 
 async def at_venue(conn: Connection, venue_id: UUID) -> list[tuple[Head, int]]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
-from typing import Any, Final, Self
+from typing import Any, Final
 from uuid import UUID
 
 from passes.days import local_day
@@ -124,23 +124,3 @@ class Document:
 
 def printed(series: str, year: int, number: int) -> str:
     return f"{series}〔{year}〕{number}号"
-
-
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """Where a list, newest first, goes on: after this document."""
-
-    issued_at: datetime
-    document_id: UUID
-
-    def encode(self) -> str:
-        return f"{self.issued_at.isoformat()}~{self.document_id}"
-
-    @classmethod
-    def decode(cls, text: str) -> Self:
-        """Raises ValueError."""
-        at, _, document_id = text.partition("~")
-        found = datetime.fromisoformat(at)
-        if found.tzinfo is None:
-            raise ValueError("a cursor's time has a zone")
-        return cls(found, UUID(document_id))

@@ -9,6 +9,7 @@ from chassis import pages
 from chassis.access import NOWHERE, RESOURCE, allow
 from chassis.clock import Clock
 from chassis.errors import DomainError, Kind
+from chassis.pages import TimeCursor
 from chassis.pool import Connection
 from chassis.writes import Writes
 from lilitong.venue.v1 import document_pb2 as pb
@@ -18,7 +19,7 @@ from venue.documents import store
 from venue.documents.encoding import encode_document, encode_verification
 from venue.documents.events import publish_issued
 from venue.documents.issue import issue
-from venue.documents.model import Cursor, Document, DocumentFormat, DocumentKind, NewDocument
+from venue.documents.model import Document, DocumentFormat, DocumentKind, NewDocument
 from venue.documents.rendering import MEDIA_TYPES, Renderer
 from venue.documents.standing import StandingOf
 from venue.enforcement.permission import permitted
@@ -99,7 +100,7 @@ class DocumentServicer(DocumentServiceServicer):
 
     @allow(roles=_STAFF, area="area")
     async def ListDocuments(self, request: pb.ListDocumentsRequest, _: Any) -> pb.ListDocumentsResponse:
-        after = pages.after(Cursor, request.page_token)
+        after = pages.after(TimeCursor, request.page_token)
         async with self._pool.acquire() as conn:
             found = await store.page(conn, request.area, request.kind or None, after, request.page_size or _PAGE)
             documents = await self._encoded(conn, found.documents)
@@ -109,7 +110,7 @@ class DocumentServicer(DocumentServiceServicer):
 
     @allow(roles=_READERS, area=RESOURCE)
     async def ListVenueDocuments(self, request: pb.ListVenueDocumentsRequest, _: Any) -> pb.ListVenueDocumentsResponse:
-        after, venue_id = pages.after(Cursor, request.page_token), UUID(request.venue_id)
+        after, venue_id = pages.after(TimeCursor, request.page_token), UUID(request.venue_id)
         async with self._pool.acquire() as conn:
             venue = permitted((await register_store.venues(conn, [venue_id])).get(venue_id), _STAFF)
             found = await store.page(conn, venue.area, None, after, request.page_size or _PAGE, venue_id)

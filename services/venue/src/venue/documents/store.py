@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
+from chassis.pages import TimeCursor
 from chassis.pool import Connection
 
-from venue.documents.model import Cursor, Document, DocumentKind, NewDocument
+from venue.documents.model import Document, DocumentKind, NewDocument
 
 _COLUMNS: Final = """
     d.document_id, d.kind, d.venue_id, d.drill_id, d.source_id, d.issuing_body, d.number, d.template_version, d.content,
@@ -21,7 +22,7 @@ class Listed:
     """Documents of one page, where it goes on, and how many there are on all pages."""
 
     documents: list[Document]
-    next: Cursor | None
+    next: TimeCursor | None
     total: int
 
 
@@ -86,7 +87,7 @@ async def poster_of(conn: Connection, zone: int, code_version: int) -> Document 
 
 
 async def page(
-    conn: Connection, area: str, kind: int | None, after: Cursor | None, size: int, venue_id: UUID | None = None
+    conn: Connection, area: str, kind: int | None, after: TimeCursor | None, size: int, venue_id: UUID | None = None
 ) -> Listed:
     """Documents of venues below `area` (or of one venue), the newest first."""
     scope = "v.area >= $1 AND v.area < $1 || ':' AND ($2::smallint IS NULL OR d.kind = $2)"
@@ -101,12 +102,12 @@ async def page(
         area,
         kind,
         venue_id,
-        after.issued_at if after else None,
-        after.document_id if after else None,
+        after.at if after else None,
+        after.id if after else None,
         size + 1,
     )
     found = [_document(row) for row in rows[:size]]
-    more = Cursor(found[-1].new.issued_at, found[-1].document_id) if len(rows) > size else None
+    more = TimeCursor(found[-1].new.issued_at, found[-1].document_id) if len(rows) > size else None
     return Listed(found, more, total)
 
 

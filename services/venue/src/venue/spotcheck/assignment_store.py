@@ -7,10 +7,11 @@ from uuid import UUID
 
 from asyncpg import Record
 from chassis.errors import DomainError, Kind
+from chassis.pages import Cursor
 from chassis.pool import Connection
 
 from venue.enforcement.inspections.model import Inspection
-from venue.spotcheck.model import Assignment, AssignmentCursor, Beginning, Coverage
+from venue.spotcheck.model import Assignment, Beginning, Coverage
 
 _ASSIGNMENT: Final = """
     SELECT a.draw_id, a.venue_id, v.name AS venue_name, v.address, v.area, v.category, a.drill_id, a.pair, p.team_id,
@@ -37,24 +38,24 @@ async def get(conn: Connection, draw_id: UUID, venue_id: UUID) -> Assignment | N
 
 
 async def page(
-    conn: Connection, draw_id: UUID, account: str | None, after: AssignmentCursor | None, size: int
-) -> tuple[list[Assignment], AssignmentCursor | None]:
+    conn: Connection, draw_id: UUID, account: str | None, after: Cursor | None, size: int
+) -> tuple[list[Assignment], Cursor | None]:
     """Of one draw by pair and venue; of one account's pair where given."""
     rows = await conn.fetch(
         f"""
         {_ASSIGNMENT}
         WHERE a.draw_id = $1 AND ($2::text IS NULL OR $2 IN (p.first_account, p.second_account))
-          AND ($3::integer IS NULL OR (a.pair, a.venue_id) > ($3, $4::uuid))
+          AND ($3::bigint IS NULL OR (a.pair, a.venue_id) > ($3, $4::uuid))
         ORDER BY a.pair, a.venue_id LIMIT $5
         """,
         draw_id,
         account,
-        after.pair if after else None,
-        after.venue_id if after else None,
+        after.number if after else None,
+        after.id if after else None,
         size + 1,
     )
     found = [_assignment(row) for row in rows[:size]]
-    return found, AssignmentCursor(found[-1].pair, found[-1].venue_id) if len(rows) > size else None
+    return found, Cursor(found[-1].pair, found[-1].venue_id) if len(rows) > size else None
 
 
 def _assignment(row: Record) -> Assignment:

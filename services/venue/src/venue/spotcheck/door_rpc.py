@@ -13,6 +13,7 @@ from chassis import pages
 from chassis.access import RESOURCE, allow, current_caller, require_area
 from chassis.clock import Clock
 from chassis.errors import DomainError, Kind, constraint_errors
+from chassis.pages import Cursor
 from chassis.pool import Connection
 from chassis.writes import Writes
 from lilitong.venue.v1 import spot_check_pb2 as pb
@@ -26,7 +27,7 @@ from venue.register.permission import require_open
 from venue.spotcheck import assignment_store, store
 from venue.spotcheck.encoding import encode_assignment
 from venue.spotcheck.events import Teller
-from venue.spotcheck.model import Assignment, AssignmentCursor, Beginning
+from venue.spotcheck.model import Assignment, Beginning
 from venue.spotcheck.refusals import invalid, spot_check_unknown
 
 _PAGE = 200
@@ -48,7 +49,7 @@ class DoorMethods:
     async def ListSpotCheckAssignments(
         self, request: pb.ListSpotCheckAssignmentsRequest, _: Any
     ) -> pb.ListSpotCheckAssignmentsResponse:
-        after = pages.after(AssignmentCursor, request.page_token)
+        after = pages.after(Cursor, request.page_token)
         draw_id, caller = UUID(request.draw_id), current_caller()
         own = caller.subject if caller.roles.isdisjoint(_OVERSEERS) else None
         async with self.pool.acquire() as conn:

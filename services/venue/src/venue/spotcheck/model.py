@@ -3,16 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
-from re import ASCII
-from re import compile as compile_pattern
 from typing import Final
 from uuid import UUID
 
 from venue.enforcement.inspections.model import AHEAD, OLDEST, Position
 
 LONGEST: Final = timedelta(days=60)
-_CHECK_CURSOR = compile_pattern(r"(\d{1,20})\.([0-9a-f]{32})", ASCII)
-_ASSIGNMENT_CURSOR = compile_pattern(r"(\d{1,6})\.([0-9a-f]{32})", ASCII)
 
 
 class State(IntEnum):
@@ -147,45 +143,3 @@ class Coverage:
     failed: int
     missed: int
     failed_items: tuple[tuple[str, int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class CheckCursor:
-    """Where a page of spot checks ended; the newest come first. `committed` counts microseconds since 1970."""
-
-    committed: int
-    draw_id: UUID
-
-    @classmethod
-    def after(cls, last: SpotCheck) -> "CheckCursor":
-        return cls(int(last.committed_at.timestamp()) * 1_000_000 + last.committed_at.microsecond, last.draw_id)
-
-    def encode(self) -> str:
-        return f"{self.committed}.{self.draw_id.hex}"
-
-    @classmethod
-    def decode(cls, token: str) -> "CheckCursor":
-        """The inverse of `encode`. Raises `ValueError` on anything else."""
-        found = _CHECK_CURSOR.fullmatch(token)
-        if found is None or int(found[1]) >= 1 << 62:
-            raise ValueError("not a page token")
-        return cls(int(found[1]), UUID(hex=found[2]))
-
-
-@dataclass(frozen=True, slots=True)
-class AssignmentCursor:
-    """Where a page of assignments ended; pairs and then venues ascend."""
-
-    pair: int
-    venue_id: UUID
-
-    def encode(self) -> str:
-        return f"{self.pair}.{self.venue_id.hex}"
-
-    @classmethod
-    def decode(cls, token: str) -> "AssignmentCursor":
-        """The inverse of `encode`. Raises `ValueError` on anything else."""
-        found = _ASSIGNMENT_CURSOR.fullmatch(token)
-        if found is None:
-            raise ValueError("not a page token")
-        return cls(int(found[1]), UUID(hex=found[2]))

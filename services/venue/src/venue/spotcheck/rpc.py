@@ -12,6 +12,7 @@ from chassis import pages
 from chassis.access import NOWHERE, RESOURCE, allow, current_caller, require_area
 from chassis.clock import Clock
 from chassis.errors import DomainError, Kind
+from chassis.pages import TimeCursor
 from chassis.pool import Connection
 from chassis.writes import Writes
 from ledger import store as log
@@ -24,7 +25,7 @@ from venue.spotcheck.door_rpc import DoorMethods
 from venue.spotcheck.drawing import Frame
 from venue.spotcheck.encoding import encode_check, encode_coverage
 from venue.spotcheck.events import Teller
-from venue.spotcheck.model import CheckCursor, SpotCheck, State
+from venue.spotcheck.model import SpotCheck, State
 from venue.spotcheck.record import Entry, Record
 from venue.spotcheck.refusals import spot_check_unknown
 from venue.spotcheck.store import Proven
@@ -95,7 +96,7 @@ class SpotCheckServicer(TeamMethods, DoorMethods, SpotCheckServiceServicer):
 
     @allow(roles=_OFFICIALS | {"inspector"}, area="area")
     async def ListSpotChecks(self, request: pb.ListSpotChecksRequest, _: Any) -> pb.ListSpotChecksResponse:
-        after = pages.after(CheckCursor, request.page_token)
+        after = pages.after(TimeCursor, request.page_token)
         async with self.pool.acquire() as conn:
             found, more = await store.page(conn, request.area, after, request.page_size or _PAGE)
         now = self.clock.now()

@@ -9,12 +9,13 @@ from uuid import UUID
 
 from asyncpg import Record
 from chassis.errors import DomainError
+from chassis.pages import TimeCursor
 from chassis.pool import Connection
 from ledger.commitment import Leaf
 
 from venue.spotcheck import sealing
 from venue.spotcheck.drawing import MAX_VENUES, Candidate, Drawn, Frame, Stratum
-from venue.spotcheck.model import CheckCursor, SpotCheck
+from venue.spotcheck.model import SpotCheck
 from venue.spotcheck.refusals import second_person_needed, spot_check_exists
 
 _CHECK: Final = """
@@ -99,24 +100,23 @@ async def get(conn: Connection, draw_id: UUID) -> SpotCheck | None:
 
 
 async def page(
-    conn: Connection, area: str, after: CheckCursor | None, size: int
-) -> tuple[list[SpotCheck], CheckCursor | None]:
+    conn: Connection, area: str, after: TimeCursor | None, size: int
+) -> tuple[list[SpotCheck], TimeCursor | None]:
     """Of the area, of what lies in it and of what covers it, the newest first."""
     rows = await conn.fetch(
         f"""
         {_CHECK}
         WHERE (c.area >= $1 AND c.area < $1 || ':' OR starts_with($1, c.area))
-          AND ($2::bigint IS NULL
-               OR (c.committed_at, c.draw_id) < ('epoch'::timestamptz + $2 * interval '1 microsecond', $3::uuid))
+          AND ($2::timestamptz IS NULL OR (c.committed_at, c.draw_id) < ($2, $3::uuid))
         ORDER BY c.committed_at DESC, c.draw_id DESC LIMIT $4
         """,
         area,
-        after.committed if after else None,
-        after.draw_id if after else None,
+        after.at if after else None,
+        after.id if after else None,
         size + 1,
     )
     found = [_check(row) for row in rows[:size]]
-    return found, CheckCursor.after(found[-1]) if len(rows) > size else None
+    return found, TimeCursor(found[-1].committed_at, found[-1].draw_id) if len(rows) > size else None
 
 
 def _check(row: Record) -> SpotCheck:

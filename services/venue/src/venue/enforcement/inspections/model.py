@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
-from re import ASCII
-from re import compile as compile_pattern
 from typing import Final
 from uuid import UUID
 
@@ -13,7 +11,6 @@ OLDEST: Final = timedelta(days=14)
 """How long after it was made an inspection may still be uploaded."""
 AHEAD: Final = timedelta(seconds=60)
 """How far a device's clock may be ahead of ours."""
-_CURSOR = compile_pattern(r"(\d{1,20})\.([0-9a-f]{32})", ASCII)
 
 
 class Subject(IntEnum):
@@ -128,22 +125,3 @@ def time_trouble(inspected_at: datetime, now: datetime) -> str | None:
     if inspected_at > now + AHEAD:
         return "lies in the future"
     return "is more than 14 days ago" if inspected_at < now - OLDEST else None
-
-
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """Where a page ended; the newest inspections come first. `recorded` counts microseconds since 1970."""
-
-    recorded: int
-    inspection_id: UUID
-
-    def encode(self) -> str:
-        return f"{self.recorded}.{self.inspection_id.hex}"
-
-    @classmethod
-    def decode(cls, token: str) -> "Cursor":
-        """The inverse of `encode`. Raises `ValueError` on anything else."""
-        found = _CURSOR.fullmatch(token)
-        if found is None or int(found[1]) >= 1 << 62:
-            raise ValueError("not a page token")
-        return cls(int(found[1]), UUID(hex=found[2]))

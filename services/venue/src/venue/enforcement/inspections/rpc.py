@@ -10,6 +10,7 @@ from chassis import pages
 from chassis.access import NOWHERE, RESOURCE, allow, current_caller, require_area
 from chassis.clock import Clock
 from chassis.errors import DomainError, Kind, store_error
+from chassis.pages import TimeCursor
 from chassis.pool import Connection
 from chassis.rpc.status import to_proto
 from chassis.writes import Writes
@@ -19,7 +20,7 @@ from lilitong.venue.v1.inspection_pb2_grpc import InspectionServiceServicer
 from venue.enforcement.inspections import store
 from venue.enforcement.inspections.decoding import decode
 from venue.enforcement.inspections.encoding import encode_checklist, encode_inspection
-from venue.enforcement.inspections.model import Cursor, Inspection, Subject
+from venue.enforcement.inspections.model import Inspection, Subject
 from venue.enforcement.inspections.photos import DamagedPhotoError, PhotoStore, media_type
 from venue.enforcement.inspections.recording import Place, Recording
 from venue.enforcement.permission import STAFF, permitted
@@ -107,7 +108,7 @@ class InspectionServicer(InspectionServiceServicer):
 
     @allow(roles=_OTHERS, area="area")
     async def ListInspections(self, request: pb.ListInspectionsRequest, _: Any) -> pb.ListInspectionsResponse:
-        after = pages.after(Cursor, request.page_token)
+        after = pages.after(TimeCursor, request.page_token)
         async with self._pool.acquire() as conn:
             found, more = await store.page(
                 conn,

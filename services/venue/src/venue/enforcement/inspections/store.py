@@ -6,11 +6,11 @@ from typing import Final
 from uuid import UUID
 
 from asyncpg import Record
+from chassis.pages import TimeCursor
 from chassis.pool import Connection
 
 from venue.enforcement.inspections.model import (
     Checklist,
-    Cursor,
     Finding,
     Inspection,
     Item,
@@ -116,27 +116,26 @@ async def page(
     area: str,
     subject: Subject | None,
     subject_id: UUID | None,
-    after: Cursor | None,
+    after: TimeCursor | None,
     size: int,
     *,
     failed_only: bool,
-) -> tuple[list[Inspection], Cursor | None]:
+) -> tuple[list[Inspection], TimeCursor | None]:
     """The newest first, without remarks and photos; the cursor is None on the last page."""
     rows = await conn.fetch(
         _INSPECTION
         + """
         WHERE i.area >= $1 AND i.area < $1 || ':' AND ($2::smallint IS NULL OR i.subject = $2)
           AND ($3::uuid IS NULL OR i.venue_id = $3 OR i.post_id = $3) AND (NOT $4 OR NOT i.passed)
-          AND ($5::bigint IS NULL
-               OR (i.recorded_at, i.inspection_id) < ('epoch'::timestamptz + $5 * interval '1 microsecond', $6::uuid))
+          AND ($5::timestamptz IS NULL OR (i.recorded_at, i.inspection_id) < ($5, $6::uuid))
         ORDER BY i.recorded_at DESC, i.inspection_id DESC LIMIT $7
         """,
         area,
         None if subject is None else int(subject),
         subject_id,
         failed_only,
-        after.recorded if after else None,
-        after.inspection_id if after else None,
+        after.at if after else None,
+        after.id if after else None,
         size + 1,
     )
     items: dict[tuple[int, int, int], list[str]] = {}
@@ -147,12 +146,7 @@ async def page(
     found = [
         _inspection(row, items[row["subject"], row["category"], row["checklist_version"]], ()) for row in rows[:size]
     ]
-    return found, _cursor(found[-1]) if len(rows) > size else None
-
-
-def _cursor(last: Inspection) -> Cursor:
-    whole = int(last.recorded_at.timestamp()) * 1_000_000 + last.recorded_at.microsecond
-    return Cursor(whole, last.inspection_id)
+    return found, TimeCursor(found[-1].recorded_at, found[-1].inspection_id) if len(rows) > size else None
 
 
 async def _items(conn: Connection, subject: int, category: int, version: int) -> list[str]:

@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from re import ASCII
-from re import compile as compile_pattern
-from typing import Any, Self
+from typing import Any
 from uuid import UUID, uuid4
+
+from chassis.pages import Cursor
 
 from venue.register.duplicates.likeness import MOST_PER_KEY, Entry, Likeness
 
-_CURSOR = compile_pattern(r"(\d{1,3})\.([0-9a-f]{32})", ASCII)
 _ENTRY = """
     SELECT v.venue_id, v.name, v.address, v.area, v.drill_id, coalesce(p.licence, '') AS licence FROM venues v
     LEFT JOIN LATERAL (
@@ -29,23 +28,6 @@ class Candidate:
     score: int
     reasons: tuple[str, ...]
     found_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    score: int
-    candidate_id: UUID
-
-    def encode(self) -> str:
-        return f"{self.score}.{self.candidate_id.hex}"
-
-    @classmethod
-    def decode(cls, token: str) -> Self:
-        """The inverse of `encode`. Raises `ValueError` on anything else."""
-        found = _CURSOR.fullmatch(token)
-        if found is None:
-            raise ValueError("not a page token")
-        return cls(int(found[1]), UUID(hex=found[2]))
 
 
 async def due(conn: Any, since: datetime) -> bool:
@@ -127,12 +109,12 @@ async def page(conn: Any, area: str, after: Cursor | None, size: int) -> tuple[l
         JOIN venues s ON s.venue_id = c.second_id AND s.closed_at IS NULL
         WHERE c.area >= $1 AND c.area < $1 || ':' AND c.second_area >= $1 AND c.second_area < $1 || ':'
           AND NOT EXISTS (SELECT FROM merge_decisions d WHERE d.candidate_id = c.candidate_id)
-          AND ($2::smallint IS NULL OR (-c.score, c.candidate_id) > (-$2, $3::uuid))
+          AND ($2::bigint IS NULL OR (-c.score, c.candidate_id) > (-$2, $3::uuid))
         ORDER BY c.score DESC, c.candidate_id LIMIT $4
         """,
         area,
-        None if after is None else after.score,
-        None if after is None else after.candidate_id,
+        None if after is None else after.number,
+        None if after is None else after.id,
         size + 1,
     )
     found = [_candidate(row) for row in rows[:size]]
