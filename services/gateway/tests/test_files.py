@@ -109,6 +109,24 @@ async def test_only_so_many_files_are_read_at_once_and_each_has_its_turn(door, m
     assert most == FILES_AT_ONCE
 
 
+async def test_who_gets_no_turn_in_time_is_told_to_come_again_and_nothing_was_read(door, monkeypatch):
+    monkeypatch.setattr(files, "WAIT_SECONDS", 0.2)
+    release = asyncio.Event()
+
+    async def slow():
+        yield b"x"
+        await release.wait()
+
+    busy = [asyncio.create_task(put(door, slow())) for _ in range(FILES_AT_ONCE)]
+    await asyncio.sleep(0.1)
+    response = await put(door, b"x")
+    assert (response.status_code, response.json()["reason"]) == (429, "UPLOADS_BUSY")
+    assert int(response.headers["retry-after"]) >= 1
+    release.set()
+    assert {each.status_code for each in await asyncio.gather(*busy)} == {202}
+    assert (await put(door, b"x")).status_code == 202
+
+
 @pytest.mark.feature("X8")
 async def test_a_report_is_one_file_of_all_its_pages(door):
     pages = {"": ("\ufeff1\r\n", "a"), "a": ("2\r\n", "b"), "b": ("3\r\n", "")}

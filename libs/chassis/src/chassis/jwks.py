@@ -12,7 +12,7 @@ import httpx
 import structlog
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from joserfc.errors import JoseError
@@ -96,7 +96,7 @@ def _as_set(pem: bytes) -> bytes:
 
 def _key_of(certificate: x509.Certificate) -> Key:
     key = certificate.public_key()
-    if isinstance(key, EllipticCurvePublicKey):
+    if isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1):  # the library fails on others
         return ECKey.import_key(key)
     if isinstance(key, Ed25519PublicKey):
         return OKPKey.import_key(key)

@@ -116,6 +116,17 @@ class _Known:
     until: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class _File:
+    """What stood in a file when it was last read."""
+
+    seen: tuple[int, int, int] | None
+    keys: Mapping[str, _Known]
+
+
+_NOTHING: Final = _File(None, {})
+
+
 class WorkloadTrust:
     """The peers' certificates: files `<service>.crt`, one or more in PEM, read again when one changes.
 
@@ -127,7 +138,7 @@ class WorkloadTrust:
         self._folder = folder
         self._monotonic = monotonic
         self._look_at = float("-inf")
-        self._seen: Mapping[str, tuple[int, int, int]] = {}
+        self._read_before: dict[str, _File] = {}
         self._known: dict[str, _Known] = {}
         self.generation = 0
 
@@ -138,15 +149,25 @@ class WorkloadTrust:
             return
         self._look_at = now + _LOOK_EVERY
         try:
-            seen = {path.name: stamp(path) for path in sorted(self._folder.glob("*.crt"))}
-            if seen == self._seen:
-                return
-            known = {kid: one for name in seen for kid, one in certificates(self._folder / name).items()}
-        except OSError as error:  # being swapped; what is known goes on
+            paths = sorted(path for path in self._folder.iterdir() if path.suffix == ".crt")
+        except OSError as error:  # away for a moment; what is known goes on
             _log.warning("workload_trust_unreadable", error=type(error).__name__, keys=len(self._known))
             return
-        self._seen, self._known = seen, known
-        self.generation += 1
+        read = {path.name: self._read(path) for path in paths}
+        if read != self._read_before:
+            self._read_before = read
+            self._known = {kid: one for file in read.values() for kid, one in file.keys.items()}
+            self.generation += 1
+
+    def _read(self, path: Path) -> _File:
+        """The file as it is, or as it was last where it cannot be read: the others may have changed for a reason."""
+        before = self._read_before.get(path.name, _NOTHING)
+        try:
+            seen = stamp(path)
+            return before if seen == before.seen else _File(seen, certificates(path))
+        except OSError as error:
+            _log.warning("workload_trust_unreadable", error=type(error).__name__, file=path.name)
+            return before
 
     def find(self, kid: str, now: datetime) -> ECKey | None:
         """The key of that id, if its certificate holds at `now`."""

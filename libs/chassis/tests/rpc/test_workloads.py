@@ -11,7 +11,11 @@ from chassis.auth import TokenVerifier
 from chassis.errors import DomainError, Kind
 from chassis.jwks import KeySource, parse_keys
 from chassis.workloads import WorkloadToken, WorkloadTrust, read_key
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import NameOID
 from devstack.certificates import Authority
 from joserfc import jwt
 from joserfc.jwk import ECKey
@@ -234,6 +238,35 @@ async def test_a_broken_file_harms_nobody_elses(verifier, trust, token, content)
     (trust / "venue.crt").write_bytes(content)
     await refused(verifier, token("venue")())
     assert await verifier.verify(token("checkpoint")())
+
+
+async def test_a_folder_that_is_away_for_a_moment_forgets_nobody(verifier, trust, token):
+    mine = token("venue")
+    assert await verifier.verify(mine())
+    trust.rename(trust.with_name("away"))
+    assert await verifier.verify(token("checkpoint")())
+    assert await verifier.verify(mine())
+
+
+async def test_a_file_that_cannot_be_read_keeps_no_other_from_being_withdrawn(verifier, trust, token):
+    mine, other = token("venue"), token("checkpoint")
+    assert await verifier.verify(mine())
+    assert await verifier.verify(other())
+    (trust / "venue.crt").unlink()
+    (trust / "venue.crt").mkdir()
+    (trust / "checkpoint.crt").unlink()
+    assert await verifier.verify(mine())
+    await refused(verifier, other())
+
+
+@pytest.mark.parametrize("curve", [ec.SECP224R1(), ec.BrainpoolP256R1()], ids=["secp224r1", "brainpoolP256r1"])
+def test_a_certificate_on_a_curve_of_no_token_is_passed_over(authority, curve):
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "issuer")])
+    key, now = ec.generate_private_key(curve), datetime.now(UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
+    other = builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    good = authority.issue("issuer").certificate.read_bytes()
+    assert parse_keys(other + good).keys() == parse_keys(good).keys()
 
 
 def test_a_key_that_is_gone_for_a_moment_goes_on_and_one_that_never_was_is_told(tmp_path, token):

@@ -1,7 +1,8 @@
 """Files through the gateway: uploaded and passed on part by part, downloaded page by page. No file is ever held whole."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from chassis.errors import DomainError, Kind
@@ -14,6 +15,8 @@ from gateway.problems import HttpError
 
 PART: Final = 512 * 1024
 LIMIT: Final = 32 * 1024 * 1024
+WAIT_SECONDS: Final = 20.0
+"""For a turn: a small part of the time that a file has, so that whoever gets one can still use it."""
 MEDIA_TYPES: Final = ("text/csv", "application/octet-stream")
 Call = Callable[..., Awaitable[Any]]
 
@@ -25,15 +28,16 @@ async def upload(
     headers: Headers,
     *,
     check: Callable[[Any], None],
-    turn: AbstractAsyncContextManager[Any],
+    turns: asyncio.Semaphore,
     seconds: float,
 ) -> Any:
     """The answer to the last part. `message` names what the file is for; `check` is held against every part. Nothing is
-    read before its `turn`: a server with many uploads at once holds far more of each than the part it is asked for, measured
+    read before its turn: a server with many uploads at once holds far more of each than the part it is asked for, measured
     as 13 MiB of 12 for each of 24, and without a bound that is memory for whoever sends files.
 
-    Raises a 415 for what is no file, else as `bodies.pieces`, and what the service refuses: nothing more is passed on then,
-    but the rest is read, for a connection with an unread body is closed, and whoever uses it next is cut off.
+    Raises a 415 for what is no file, a 429 when no turn comes in `WAIT_SECONDS`, else as `bodies.pieces`, and what the
+    service refuses: nothing more is passed on then, but the rest is read, for a connection with an unread body is closed, and
+    whoever uses it next is cut off.
     """
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in MEDIA_TYPES or headers.get("content-encoding", "identity").lower() != "identity":
@@ -45,7 +49,7 @@ async def upload(
             headers={"accept-post": ", ".join(MEDIA_TYPES), "connection": "close"},
         )
     offset, reply, refusal = 0, None, None
-    async with turn:
+    async with _turn(turns):
         async for piece, last in pieces(request.receive, headers, LIMIT, size=PART, seconds=seconds):
             if refusal is not None:
                 continue
@@ -59,6 +63,25 @@ async def upload(
     if refusal is not None:
         raise refusal
     return reply
+
+
+@asynccontextmanager
+async def _turn(turns: asyncio.Semaphore) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(WAIT_SECONDS):
+            await turns.acquire()
+    except TimeoutError:
+        raise HttpError(
+            429,
+            Kind.EXHAUSTED,
+            "UPLOADS_BUSY",
+            "Too many files are being uploaded; try again shortly.",
+            headers={"connection": "close"},
+        ) from None
+    try:
+        yield
+    finally:
+        turns.release()
 
 
 def download(call: Call, message: Any, first: Any, *, seconds: float, status: int) -> Response:

@@ -150,6 +150,7 @@ CHINESE: Final[Mapping[str, str]] = {
     "PURPOSE_MALFORMED": "用途或其依据的格式不正确。",
     "PURPOSE_REQUIRED": "请说明用途，以及所为的病例或任务。",
     "RATE_LIMITED": "请求过于频繁，请稍后再试。",
+    "UPLOADS_BUSY": "上传的文件过多，请稍后再试。",
     "RECALL_UNKNOWN": "没有这次召回。",
     "RECEIVER_UNKNOWN": "接收方场所没有登记。",
     "RELEASE_INCOMPLETE": "放行须有本批次货物的阴性结果和消毒记录。",

@@ -87,7 +87,7 @@ async def _answer(operation: Operation, parts: Parts, request: Request, headers:
             request,
             headers,
             check=partial(check_request, operation.rule, caller),
-            turn=parts.file_turns,
+            turns=parts.file_turns,
             seconds=operation.seconds,
         )
         return _encode(operation, message, reply, headers)

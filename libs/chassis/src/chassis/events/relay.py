@@ -114,7 +114,7 @@ class Relay:
         """Whether anything waits; that this is answered tells, with or without the bus, that the store is there."""
         try:
             waiting = await outbox.waiting(self._pool)
-        except BaseException:
+        except Exception:
             DATABASE_UP.set(0)
             raise
         DATABASE_UP.set(1)

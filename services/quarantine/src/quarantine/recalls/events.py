@@ -9,6 +9,7 @@ import structlog
 from chassis.clock import Clock
 from chassis.clock import local_day as local_today
 from chassis.events import PoisonError, Received, Subscription
+from chassis.sweep import lapses
 from ledger.store import Db
 from lilitong.venue.v1.cold_chain_pb2 import LotRecalled, RecalledLotHandled
 from passes.days import date_of
@@ -83,14 +84,9 @@ class Recalls:
         metrics.CONTACTS.labels("handler").inc(fresh)
 
     async def forget(self) -> int:
-        """For the sweep: forget what is due, in short transactions; of how many tasks."""
-        total = 0
-        while True:
-            async with self._pool.acquire() as conn, conn.transaction():
-                count = await store.purge(conn, local_today(self._clock.now()), AT_A_TIME)
-            total += count
-            if count < AT_A_TIME:
-                break
+        """For the sweep: forget what is due; of how many tasks."""
+        today = local_today(self._clock.now())
+        total = await lapses(self._pool, lambda conn, most: store.purge(conn, today, most), limit=AT_A_TIME)
         if total:
             _log.info("lot_interviews_purged", tasks=total)
         return total

@@ -5,6 +5,7 @@ from typing import Final
 import asyncpg
 import structlog
 from chassis.clock import Clock
+from chassis.sweep import lapses
 
 from quarantine.restrictions import store
 
@@ -21,14 +22,11 @@ class Retention:
         self._pool, self._clock, self._at_a_time = pool, clock, at_a_time
 
     async def purge(self) -> int:
-        """Forget all that is due, in short transactions; of how many contacts."""
-        total = 0
-        while True:
-            async with self._pool.acquire() as conn, conn.transaction():
-                count = await store.purge_evidence(conn, self._clock.now(), self._at_a_time)
-            total += count
-            if count < self._at_a_time:
-                break
+        """Forget what is due; of how many contacts."""
+        now = self._clock.now()
+        total = await lapses(
+            self._pool, lambda conn, most: store.purge_evidence(conn, now, most), limit=self._at_a_time
+        )
         if total:
             _log.info("evidence_purged", contacts=total)
         return total
