@@ -10,6 +10,7 @@ import pytest
 from chassis.access import calling
 from chassis.auth import Caller
 from chassis.clock import local_day
+from chassis.errors import DomainError
 from chassis.partitions import ensure
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from ledger.note import Signer
@@ -24,6 +25,8 @@ LIANHUACHI = "141102002"
 FENGSHAN = "141102001"
 FORM, NOTICE, YELLOW, RED, DECISION, SEAL = 1, 2, 3, 4, 5, 6
 MET, FAILED, NOT_APPLICABLE = 1, 2, 3
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
+JPEG = b"\xff\xd8\xff\xe0" + bytes(40)
 
 
 def step(papers, days=0, hours=48):
@@ -51,6 +54,25 @@ def rules(area, **given):
 
 def person(name, *roles, areas=("141102",)):
     return Caller(name, frozenset(roles), areas)
+
+
+async def refused(call):
+    """The kind and the reason of the refusal."""
+    with pytest.raises(DomainError) as found:
+        await call
+    return found.value.kind, found.value.reason
+
+
+async def count(street, table):
+    return await street.house.owner.fetchval(f"SELECT count(*) FROM {table}")
+
+
+async def failed(street, venue, times=3):
+    """Failed inspections, ten minutes apart; the last one's measure."""
+    for _ in range(times):
+        answer = await street.fail(venue)
+        street.later(minutes=10)
+    return answer.inspection.inspection_id
 
 
 @dataclass
