@@ -38,6 +38,7 @@ def test_an_alert_without_a_page_is_found_out(tmp_path):
     objects = rendering.render(tmp_path / "chart", values=WATCHED)
     assert alerts.without_runbook(objects) == ["alert SomethingIsWrong has no runbook something-is-wrong.md"]
     (tmp_path / "something-is-wrong.md").write_text("# SomethingIsWrong\n")
+    assert not [each for each in alerts.without_runbook(objects, tmp_path) if "SomethingIsWrong" in each]
     mine = [rule for rule in alerts.alerts(objects) if rule["alert"] == "SomethingIsWrong"]
     assert mine[0]["annotations"]["runbook_url"] == "https://ops.example.org/runbooks/something-is-wrong.md"
     assert mine[0]["annotations"]["summary"] == "{{ $labels.job }} is away"

@@ -65,6 +65,7 @@ def test_each_service_has_its_bus_step_as_the_administrator_and_serves_as_itself
             for entry in rendering.containers(item)[0]["env"]
             if entry["name"].endswith("_NATS_USER")
         }
+        assert users
         assert all(name.endswith("nats-admin") for name in users)
     serving = str([rendering.pod_spec(item) for item in of(profile) if item["kind"] == "Deployment"])
     assert "nats-admin" not in serving

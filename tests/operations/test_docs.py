@@ -30,12 +30,16 @@ def test_routes_are_the_apis():
     known = {
         re.sub(r"\{[^}]+\}", "*", route) for route in json.loads((ROOT / "docs/api/openapi.json").read_text())["paths"]
     }
-    for name, route in pages(r"(?:GET|POST|PUT|DELETE) (/v1/[^`\s]*)"):
+    found = pages(r"(?:GET|POST|PUT|DELETE) (/v1/[^`\s]*)")
+    assert len(found) > 2
+    for name, route in found:
         assert re.sub(r"\{[^}]+\}", "*", route) in known, f"{name}: {route}"
 
 
 def test_modules_can_be_run():
-    for name, module in pages(r"python -m ([a-z_]+(?:\.[a-z_]+)*)"):
+    named = pages(r"python -m ([a-z_]+(?:\.[a-z_]+)*)")
+    assert len(named) > 10
+    for name, module in named:
         found = find_spec(module)
         assert found is not None, f"{name}: {module}"
         if found.submodule_search_locations:

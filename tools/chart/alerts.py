@@ -27,7 +27,7 @@ def alerts(objects: Sequence[Object]) -> list[Object]:
 
 
 def without_runbook(objects: Sequence[Object], folder: Path = RUNBOOKS) -> list[str]:
-    """Alerts that lead to no page, or whose page does not name them: a sentence for each."""
+    """Alerts that lead to no page, or say too little: a sentence for each."""
     found = []
     for rule in alerts(objects):
         name, url = rule["alert"], rule.get("annotations", {}).get("runbook_url", "")

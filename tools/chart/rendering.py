@@ -20,10 +20,10 @@ class HelmError(Exception):
     """What helm said on standard error."""
 
 
-def helm(*arguments: str) -> str:
-    """Standard output of a helm command. Raises HelmError."""
+def helm(*arguments: str, values: str = "") -> str:
+    """Standard output of a helm command that reads `values`. Raises HelmError."""
     command = [str(Path(sys.executable).with_name("helm")), *arguments]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, input=values)
     if done.returncode:
         raise HelmError(done.stderr.strip() or done.stdout.strip())
     return done.stdout
@@ -47,12 +47,8 @@ def render(
     chosen += [argument for setting in settings for argument in ("--set", setting)]
     command = ["template", release, str(chart), "--namespace", NAMESPACE, "--kube-version", f"{version}.0", *chosen]
     if values:
-        path = [str(Path(sys.executable).with_name("helm")), *command, "--values", "-"]
-        done = subprocess.run(path, check=False, capture_output=True, text=True, input=values)
-        if done.returncode:
-            raise HelmError(done.stderr.strip())
-        return parse(done.stdout)
-    return parse(helm(*command))
+        command += ["--values", "-"]
+    return parse(helm(*command, values=values))
 
 
 def parse(text: str) -> list[Object]:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from tools.chart.rendering import Object, containers, named, pod_spec
 
 SERVICES = ("venue", "checkpoint", "quarantine", "gateway")
-SERVERS = ("postgres", "nats")
 HEALTH_PORT = 50052
 MAY_WRITE = {
     "venue": {"/tmp", "/var/lib/lilitong/vault", "/var/lib/lilitong/venue-photos"},  # noqa: S108 - a mount in a pod

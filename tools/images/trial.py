@@ -21,13 +21,12 @@ from pathlib import Path
 
 from devstack import broker, nats, postgres, processes
 from devstack.readiness import grpc_ready, http_ready
+from devstack.system import SERVICES, STORES
 
 from tools.images import cgroups, probe, sheet
 from tools.images.credentials import ISSUER, write_credentials
 from tools.images.engines import STATE, Engine, EngineError, Run
 
-STORES = ("quarantine", "venue", "checkpoint")
-SERVICES = (*STORES, "gateway")
 USER = 65532
 MIB = 1 << 20
 SMALL = 256 * MIB  # what a command that runs once may take

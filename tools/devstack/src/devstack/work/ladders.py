@@ -15,8 +15,6 @@ from devstack.demo.places import FENGSHAN, FENGSHAN_VENUES, LIANHUACHI
 FORM, NOTICE, YELLOW, RED = "inspection_form", "rectification_notice", "yellow_card", "red_card"
 DECISION, SEAL = "suspension_decision", "seal"
 SUSPENSION_DAYS: Final = 7
-TIMES: Final = 3
-"""Failed inspections after which both ladders are at their end."""
 
 
 @dataclass(frozen=True, slots=True)
