@@ -18,6 +18,7 @@ KINDS = [CheckpointSettings, GatewaySettings, QuarantineSettings, VenueSettings]
 def test_the_readme_names_the_settings_that_there_are(kind):
     prefix = kind.model_config["env_prefix"]
     text = (SERVICES / prefix[:-1].lower() / "README.md").read_text("utf-8")
-    rows = "\n".join(line.split("|")[1] for line in text.splitlines() if line.startswith(f"| `{prefix}"))
+    _, _, table = text.partition("| variable | meaning | default |")
+    rows = "\n".join(line.split("|")[1] for line in table.partition("\n\n")[0].splitlines()[2:])
     named = set(re.findall(rf"`{prefix}([A-Z_]+)`", rows))
     assert {name.upper() for name in kind.model_fields} == named
