@@ -1,17 +1,12 @@
 """Importing premises, a laboratory, inspectors and leads, on the service's real parts."""
 
 import os
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass
 from types import SimpleNamespace
 from uuid import UUID, uuid4
 
 import pytest
-from chassis.access import calling
-from chassis.auth import Caller
-from chassis.clock import local_day
 from chassis.events.outbox import unsealed
-from chassis.partitions import ensure
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from ledger.note import Signer
 from lilitong.venue.v1 import cold_chain_pb2 as pb
@@ -19,24 +14,20 @@ from passes.replay import ReplayGuard
 from venue.coldchain.rpc import ColdChainServicer
 from venue.visits.credentials import Credentials
 
+from ..acting import ActingByDay, person  # noqa: TID252 - tests are in no package that has a name
+
 NEGATIVE, POSITIVE = 1, 2
 GOODS, PACKAGING, ENVIRONMENT = 1, 2, 3
 RECALL, DISMISS = 1, 2
 
 
-def person(name, *roles, areas=("141102",)):
-    return Caller(name, frozenset(roles), areas)
-
-
 @dataclass
-class ColdChain:
+class ColdChain(ActingByDay):
     """What people do with lots, in one line each. Times are the house's clock's."""
 
-    house: object
     servicer: ColdChainServicer
     signer: Signer
     told: SimpleNamespace
-    days: set = field(default_factory=set)
 
     officer = person("officer-1", "venue_officer")
     inspector = person("inspector-1", "inspector")
@@ -47,22 +38,6 @@ class ColdChain:
     chief = person("lead-2", "enforcement_lead")
     third = person("lead-3", "enforcement_lead")
     command = person("command-1", "command")
-
-    def now(self):
-        return self.house.clock.now()
-
-    async def call(self, caller, request):
-        """Any RPC of the room, by its request."""
-        name = type(request).__name__.removesuffix("Request")
-        await self.open_day(local_day(self.now()))
-        with calling(caller):
-            return await getattr(self.servicer, name)(request, None)
-
-    async def open_day(self, day):
-        if day not in self.days:
-            async with self.house.pool.acquire() as connection:
-                await ensure(connection, day, day)
-            self.days.add(day)
 
     def ask(self, message, given, *, at=None, **fields):
         """A request of that kind with a fresh request id; `at` names its field of time, which is now unless given."""
@@ -190,9 +165,6 @@ class ColdChain:
             for row in rows
         ]
         return [message for subject, message in found if subject == what] if what else found
-
-    def later(self, **step):
-        self.house.clock.advance(timedelta(**step))
 
 
 @pytest.fixture

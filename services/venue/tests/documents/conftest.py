@@ -7,8 +7,6 @@ from uuid import UUID, uuid4
 import pypdfium2
 import pytest
 import zxingcpp
-from chassis.access import calling
-from chassis.auth import Caller
 from chassis.clock import local_day
 from chassis.events.outbox import unsealed
 from chassis.partitions import ensure
@@ -19,6 +17,8 @@ from venue.documents.rendering import Renderer
 from venue.documents.rpc import DocumentServicer
 from venue.documents.standing import StandingOf
 from venue.enforcement.papers_standing import papers_standing
+
+from ..acting import Acting, person  # noqa: TID252 - tests are in no package that has a name
 
 ADDRESS = "https://verify.example/v1/document-verifications/{verification_id}"
 BODY = "凤山街道疫情防控办公室"
@@ -45,10 +45,6 @@ CONTENT = {
 }
 
 
-def person(name, *roles, areas=("141102",)):
-    return Caller(name, frozenset(roles), areas)
-
-
 def text_of(pdf):
     """What a reader of the PDF finds, without spaces."""
     return "".join("".join(page.get_textpage().get_text_range() for page in pypdfium2.PdfDocument(pdf)).split())
@@ -68,20 +64,15 @@ def reading():
 
 
 @dataclass
-class Papers:
+class Papers(Acting):
     """What people do with documents, in one line each."""
 
-    house: object
     servicer: DocumentServicer
     told: SimpleNamespace
 
     officer = person("officer-1", "venue_officer")
     auditor = person("auditor-1", "auditor")
     shop = person("shop-1", "venue_operator")
-
-    async def call(self, caller, request):
-        with calling(caller):
-            return await getattr(self.servicer, type(request).__name__.removesuffix("Request"))(request, None)
 
     def new(self, venue, kind=DocumentKind.RECTIFICATION_NOTICE, **given):
         fields = {

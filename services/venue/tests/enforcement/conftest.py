@@ -7,11 +7,7 @@ from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
-from chassis.access import calling
-from chassis.auth import Caller
-from chassis.clock import local_day
 from chassis.errors import DomainError
-from chassis.partitions import ensure
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from ledger.note import Signer
 from lilitong.venue.v1 import enforcement_pb2 as pb
@@ -20,6 +16,8 @@ from lilitong.venue.v1 import inspection_pb2 as ipb
 from venue.enforcement import room
 from venue.enforcement.inspections.photos import open_store
 from venue.register.zones import ZoneCache
+
+from ..acting import ActingByDay, person  # noqa: TID252 - tests are in no package that has a name
 
 LIANHUACHI = "141102002"
 FENGSHAN = "141102001"
@@ -52,10 +50,6 @@ def rules(area, **given):
     return pb.LadderRules(**fields | given)
 
 
-def person(name, *roles, areas=("141102",)):
-    return Caller(name, frozenset(roles), areas)
-
-
 async def refused(call):
     """The kind and the reason of the refusal."""
     with pytest.raises(DomainError) as found:
@@ -76,15 +70,13 @@ async def failed(street, venue, times=3):
 
 
 @dataclass
-class Street:
+class Street(ActingByDay):
     """What people do, in one line each. Times are the house's clock's."""
 
-    house: object
     room: room.Room
     signer: Signer
     told: SimpleNamespace
     items: dict = field(default_factory=dict)
-    days: set = field(default_factory=set)
 
     one = person("inspector-1", "inspector")
     two = person("inspector-2", "inspector")
@@ -93,23 +85,8 @@ class Street:
     third = person("lead-3", "enforcement_lead")
     shop = person("shop-1", "venue_operator")
 
-    def now(self):
-        return self.house.clock.now()
-
-    def later(self, **step):
-        self.house.clock.advance(timedelta(**step))
-
-    async def call(self, caller, request):
-        """Any RPC of the room, by its request."""
-        name = type(request).__name__.removesuffix("Request")
-        servicer = self.room.inspections if hasattr(self.room.inspections, name) else self.room.enforcement
-        today = local_day(self.now())
-        if today not in self.days:
-            async with self.house.pool.acquire() as connection:
-                await ensure(connection, today, today)
-            self.days.add(today)
-        with calling(caller):
-            return await getattr(servicer, name)(request, None)
+    def servicer_of(self, name):
+        return self.room.inspections if hasattr(self.room.inspections, name) else self.room.enforcement
 
     async def policy(self, area, *, effective=None, **given):
         """A policy in force."""

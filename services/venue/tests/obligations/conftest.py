@@ -6,26 +6,21 @@ from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
-from chassis.access import calling
-from chassis.auth import Caller
 from chassis.clock import local_day
 from chassis.events.outbox import unsealed
 from chassis.partitions import ensure
 from lilitong.venue.v1 import obligation_pb2 as pb
 from venue.obligations.rpc import ObligationServicer
 
+from ..acting import Acting, person  # noqa: TID252 - tests are in no package that has a name
+
 LETTER, NOTICE = pb.OBLIGATION_KIND_LETTER, pb.OBLIGATION_KIND_NOTICE
 
 
-def person(name, *roles, areas=("141102",)):
-    return Caller(name, frozenset(roles), areas)
-
-
 @dataclass
-class Desk:
+class Desk(Acting):
     """What people do about obligations, in one line each."""
 
-    house: object
     servicer: ObligationServicer
     told: SimpleNamespace
 
@@ -35,10 +30,6 @@ class Desk:
     shop = person("shop-1", "venue_operator")
     other_shop = person("shop-2", "venue_operator")
     elsewhere = person("officer-9", "venue_officer", areas=("110101",))
-
-    async def call(self, caller, request):
-        with calling(caller):
-            return await getattr(self.servicer, type(request).__name__.removesuffix("Request"))(request, None)
 
     def draft(self, kind=LETTER, area="141102", **given):
         fields = {

@@ -1,16 +1,12 @@
 """A district with supervision teams, venues to be drawn and pairs at their doors, on the service's real parts."""
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
-from chassis.access import calling
-from chassis.auth import Caller
-from chassis.clock import local_day
-from chassis.partitions import ensure
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from ledger.note import Signer
 from lilitong.venue.v1 import events_pb2
@@ -22,50 +18,31 @@ from venue.enforcement.issuing import issue_paper
 from venue.enforcement.ladder.events import Teller
 from venue.spotcheck import room
 
+from ..acting import ActingByDay, person  # noqa: TID252 - tests are in no package that has a name
+
 DISTRICT = "141102"
 MET, FAILED = 1, 2
 TO_BEGIN, BEGUN, INSPECTED, MISSED = 1, 2, 3, 4
 COMMITTED, OPENED, DRAWN, PUBLISHED, LAPSED = 1, 2, 3, 4, 5
 
 
-def person(name, *roles, areas=(DISTRICT,)):
-    return Caller(name, frozenset(roles), areas)
-
-
 @dataclass
-class Squad:
+class Squad(ActingByDay):
     """What people do, in one line each. Times are the house's clock's."""
 
-    house: object
     room: room.Room
     signer: Signer
     key: bytes
     told: SimpleNamespace
     inspections: InspectionServicer
-    days: set = field(default_factory=set)
 
     officer = person("officer-1", "venue_officer")
     lead = person("lead-1", "enforcement_lead")
     chief = person("lead-2", "enforcement_lead")
     shop = person("shop-1", "venue_operator")
 
-    def now(self):
-        return self.house.clock.now()
-
-    def later(self, **step):
-        self.house.clock.advance(timedelta(**step))
-
-    async def call(self, caller, request):
-        """Any RPC of the room, by its request."""
-        name = type(request).__name__.removesuffix("Request")
-        servicer = self.room.servicer if hasattr(self.room.servicer, name) else self.inspections
-        today = local_day(self.now())
-        if today not in self.days:
-            async with self.house.pool.acquire() as connection:
-                await ensure(connection, today, today)
-            self.days.add(today)
-        with calling(caller):
-            return await getattr(servicer, name)(request, None)
+    def servicer_of(self, name):
+        return self.room.servicer if hasattr(self.room.servicer, name) else self.inspections
 
     async def team(self, name="一队", homes=("141102009001", "141102009002"), area=DISTRICT):
         """A team with an inspector for each home; returns (team id, accounts)."""
