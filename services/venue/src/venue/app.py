@@ -150,10 +150,11 @@ async def build(settings: VenueSettings, clock: Clock, service: Service) -> None
 
     # What time brings about.
     sweep = Sweep()
-    sweep.register("partitions", 600, lambda: maintain(pool, clock))
-    sweep.register("answers", 3600, partial(_forget_answers, pool, clock))
-    await _upkeep(settings, clock, service, sweep)
+    await _upkeep(settings, clock, service, sweep, pool)
     service.task("sweep", sweep.run)
+    # What people wait for is not held up by upkeep, which may take minutes.
+    prompt = Sweep()
+    service.task("prompt sweep", prompt.run)
 
     # The door.
     server = Server(
@@ -171,9 +172,9 @@ async def build(settings: VenueSettings, clock: Clock, service: Service) -> None
     )
     # A memory of shown codes of its own: who checks in at work and then takes up a lot may show one code for both.
     at_work = replace(credentials, replays=ReplayGuard())
-    _supervision(server, sweep, enforcing, ColdChainServicer(pool, clock, log, at_work, seal=seal, told=relay.wake))
+    _supervision(server, prompt, enforcing, ColdChainServicer(pool, clock, log, at_work, seal=seal, told=relay.wake))
     _documents(settings, clock, service, server, pool, seal, relay)
-    _figures(clock, server, sweep, pool, seal, relay)
+    _figures(clock, server, sweep, prompt, pool, seal, relay)
     _spot_checks(
         server,
         sweep,
@@ -183,10 +184,12 @@ async def build(settings: VenueSettings, clock: Clock, service: Service) -> None
     service.check("zones", lambda: zones.loaded)
 
 
-async def _upkeep(settings: VenueSettings, clock: Clock, service: Service, sweep: Sweep) -> None:
+async def _upkeep(settings: VenueSettings, clock: Clock, service: Service, sweep: Sweep, pool: asyncpg.Pool) -> None:
     """One partition a turn, on a connection whose statements may last: it hinders nobody."""
     patient = await store_of(settings, application_name="venue upkeep", min_size=0, max_size=1, statement_seconds=110)
     service.closer("upkeep pool", lambda: pools.close(patient), limit=8)
+    sweep.register("partitions", 600, lambda: maintain(pool, clock))
+    sweep.register("answers", 3600, partial(_forget_answers, pool, clock))
     sweep.register("closed partitions", 600, lambda: reindex_closed(patient, clock))
 
 
@@ -204,8 +207,8 @@ def _register(clock: Clock, service: Service, server: Server, sweep: Sweep, venu
     server.add(rooms.duplicates, duplicate_pb2_grpc.add_DuplicateServiceServicer_to_server)
 
 
-def _supervision(server: Server, sweep: Sweep, enforcing: enforcement.Room, cold_chain: ColdChainServicer) -> None:
-    sweep.register("ladder", enforcement.TICK_SECONDS, enforcing.clocks.tick)
+def _supervision(server: Server, prompt: Sweep, enforcing: enforcement.Room, cold_chain: ColdChainServicer) -> None:
+    prompt.register("ladder", enforcement.TICK_SECONDS, enforcing.clocks.tick)
     server.add(enforcing.inspections, inspection_pb2_grpc.add_InspectionServiceServicer_to_server)
     server.add(enforcing.enforcement, enforcement_pb2_grpc.add_EnforcementServiceServicer_to_server)
     server.add(cold_chain, cold_chain_pb2_grpc.add_ColdChainServiceServicer_to_server)
@@ -239,7 +242,13 @@ def _documents(
 
 
 def _figures(
-    clock: Clock, server: Server, sweep: Sweep, pool: asyncpg.Pool, seal: Callable[[], bytes], relay: Relay
+    clock: Clock,
+    server: Server,
+    sweep: Sweep,
+    prompt: Sweep,
+    pool: asyncpg.Pool,
+    seal: Callable[[], bytes],
+    relay: Relay,
 ) -> None:
     """What is counted of an area: its summary, crowds, suspicious codes; and tables as files."""
     exports = ExportServicer(pool, clock)
@@ -248,7 +257,7 @@ def _figures(
     summary = SummaryServicer(pool, clock)
     sweep.register("summary", FOLD_SECONDS, summary.fold)
     server.add(summary, summary_pb2_grpc.add_SummaryServiceServicer_to_server)
-    sweep.register("watch", TICK_SECONDS, Fold(pool, clock, seal, relay.wake).tick)
+    prompt.register("watch", TICK_SECONDS, Fold(pool, clock, seal, relay.wake).tick)
     server.add(OccupancyServicer(pool), occupancy_pb2_grpc.add_OccupancyServiceServicer_to_server)
     tasks = CodeTaskServicer(pool, clock, seal, relay.wake)
     server.add(tasks, code_task_pb2_grpc.add_CodeTaskServiceServicer_to_server)

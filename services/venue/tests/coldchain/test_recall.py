@@ -90,6 +90,16 @@ async def test_a_positive_result_is_dismissed_only_after_a_later_negative_one_of
     assert (await chain.send(lot, source.venue_id, "外地客户")).remaining == 900
 
 
+async def test_a_sample_from_before_the_positive_result_dismisses_nothing_however_late_its_own_is_entered(chain):
+    lot = await chain.lot(await chain.premises())
+    before = await chain.sample(lot)
+    proposal_id = await chain.tested(lot, POSITIVE)
+    await chain.result(before, NEGATIVE)
+    await refused("RETEST_NEEDED", chain.decide(proposal_id, DISMISS))
+    await chain.tested(lot, NEGATIVE)
+    await chain.decide(proposal_id, DISMISS)
+
+
 async def test_of_two_positive_results_each_has_to_be_dismissed(chain):
     lot = await chain.lot(await chain.premises())
     await chain.disinfect(lot)

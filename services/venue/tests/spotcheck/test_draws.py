@@ -159,7 +159,23 @@ async def test_a_process_that_ends_between_opening_and_drawing_changes_nothing_o
     assert not await squad.house.rows("SELECT * FROM spot_check_draws"), "nothing of the half draw is left"
     # Another number is too late, though nothing is drawn.
     assert await refused(squad.call(squad.chief, squad.opening(check.draw_id))) == (Kind.EXISTS, "ALREADY_OPENED")
-    await rebuilt().clocks.tick()
+    stuck = rebuilt()
+    other = await squad.commit()
+    with monkeypatch.context() as broken:
+        broken.setattr(store, "insert_assignments", crash)
+        with pytest.raises(ConnectionResetError):
+            await squad.call(squad.lead, squad.opening(other.draw_id))
+    real = store.insert_assignments
+
+    async def fails_for_the_other(conn, check, *rest):
+        if str(check.draw_id) == other.draw_id:
+            raise RuntimeError("this one cannot be drawn")
+        await real(conn, check, *rest)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(store, "insert_assignments", fails_for_the_other)
+        await stuck.clocks.tick()
+    assert (await squad.get(other.draw_id)).state == OPENED, "one that cannot be drawn puts off no other"
     drawn = await squad.get(check.draw_id)
     assert (drawn.state, drawn.checkpoint) == (DRAWN, opened.checkpoint)
     # The one who opened it asks again and is told the same.

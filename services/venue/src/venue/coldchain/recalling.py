@@ -91,7 +91,7 @@ class Recalling:
         """The negative result on which a positive one may be dismissed; refused already at the first voice."""
         if decision is not Decision.DISMISS or proposal.sample_id is None:
             return None
-        negative, _ = await store.grounds(conn, proposal.lot_id)
-        if negative is None or negative[1] < proposal.ordinal:
+        negative = await store.retest(conn, proposal.lot_id, proposal.ordinal)
+        if negative is None:
             raise refusals.retest_needed()
         return negative

@@ -1,15 +1,19 @@
 """What a process left undone when it ended, and what time has published: made known by the sweep."""
 
 from collections.abc import Callable
+from typing import Final
+from uuid import UUID
 
 import asyncpg
+import structlog
 from chassis.clock import Clock
 
 from venue.spotcheck import store
 from venue.spotcheck.acting import Drawing
 from venue.spotcheck.events import Teller
 
-_ROUND = 20
+_ROUND: Final = 20
+_log = structlog.get_logger("venue.spotcheck")
 
 
 class Clocks:
@@ -24,9 +28,17 @@ class Clocks:
         """Finish draws that were opened, then tell which may be drawn again by anybody. Nobody can put off either."""
         async with self._pool.acquire() as conn:
             unfinished = await store.unfinished(conn, _ROUND)
-        done = [await self._drawing.finish(draw_id) for draw_id in unfinished]
+        done = [await self._finish(draw_id) for draw_id in unfinished]
         if await self._publish() or any(done):
             self._told()
+
+    async def _finish(self, draw_id: UUID) -> bool:
+        """One that cannot be drawn puts off no other."""
+        try:
+            return await self._drawing.finish(draw_id)
+        except Exception as error:  # noqa: BLE001 - it is tried again at every turn
+            _log.exception("draw_unfinished", draw=str(draw_id), error=type(error).__name__)
+            return False
 
     async def _publish(self) -> int:
         now, told = self._clock.now(), 0
