@@ -7,8 +7,9 @@ import openpyxl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from venue.cells import inert, is_live
 from venue.exports.files import open_writer
-from venue.exports.model import Format, inert, is_live
+from venue.exports.model import Format
 
 pytestmark = [pytest.mark.feature("X8"), pytest.mark.feature("S6")]
 

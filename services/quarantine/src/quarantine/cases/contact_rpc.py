@@ -1,6 +1,5 @@
 """ContactService: whom a case touches, and what tracers still have to ask."""
 
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -9,8 +8,8 @@ from asyncpg import Record
 from chassis.access import RESOURCE, allow, current_caller, require_area
 from chassis.clock import Clock
 from chassis.errors import DomainError, Kind
+from chassis.rpc.times import stamp
 from chassis.writes import Writes
-from google.protobuf.timestamp_pb2 import Timestamp
 from ledger.store import Db
 from lilitong.quarantine.v1 import contact_pb2 as pb
 from lilitong.quarantine.v1.contact_pb2_grpc import ContactServiceServicer
@@ -125,7 +124,7 @@ def _contact(row: Record) -> pb.Contact:
         contact_id=str(row["contact_id"]),
         resident_id=str(row["resident_id"]),
         kind=row["kind"],
-        last_exposure_at=_stamp(row["last_exposure_at"]),
+        last_exposure_at=stamp(row["last_exposure_at"]),
         minutes=row["minutes"],
         restriction_id="" if row["restriction_id"] is None else str(row["restriction_id"]),
     )
@@ -137,7 +136,7 @@ def _task(row: Record) -> pb.InterviewTask:
         case_id="" if row["case_id"] is None else str(row["case_id"]),
         resident_id=str(row["resident_id"]),
         reason=row["reason"],
-        due_at=_stamp(row["due_at"]),
+        due_at=stamp(row["due_at"]),
         outcome=row["outcome"] or pb.INTERVIEW_OUTCOME_UNSPECIFIED,
         drill_id=row["drill_id"],
         lot=None if row["lot_id"] is None else _lot(row),
@@ -151,9 +150,3 @@ def _lot(row: Record) -> pb.RecalledLot:
         trace_code=row["trace_code"] or "",
         origin_country=row["origin_country"] or "",
     )
-
-
-def _stamp(instant: datetime) -> Timestamp:
-    stamp = Timestamp()
-    stamp.FromDatetime(instant)
-    return stamp

@@ -1,7 +1,7 @@
 """CaseService."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any
 from uuid import UUID
 
@@ -9,8 +9,8 @@ import asyncpg
 from chassis.access import RESOURCE, allow, current_caller, require_area
 from chassis.clock import Clock
 from chassis.errors import DomainError, Kind, constraint_errors
+from chassis.rpc.times import stamp
 from chassis.writes import Writes
-from google.protobuf.timestamp_pb2 import Timestamp
 from ledger.store import Db
 from lilitong.quarantine.v1 import case_pb2 as pb
 from lilitong.quarantine.v1.case_pb2_grpc import CaseServiceServicer
@@ -170,8 +170,8 @@ def encode(case: Case) -> pb.Case:
         state=int(case.state),  # type: ignore[arg-type]  # the numbers are the contract's
         area=case.area,
         drill_id=case.drill_id,
-        infectious_from=_stamp(case.infectious_from),
-        confirmed_at=_stamp(case.confirmed_at),
+        infectious_from=stamp(case.infectious_from),
+        confirmed_at=stamp(case.confirmed_at),
         approvals=len(case.approvers),
         lab_result_id="" if case.lab_result_id is None else str(case.lab_result_id),
     )
@@ -186,11 +186,3 @@ def _impact(impact: Impact, *, third: bool) -> pb.GetCaseImpactResponse:
         areas=[pb.AreaCount(area=area, people=people) for area, people in impact.areas],
         third_approval_needed=third,
     )
-
-
-def _stamp(instant: datetime | None) -> Timestamp | None:
-    if instant is None:
-        return None
-    stamp = Timestamp()
-    stamp.FromDatetime(instant)
-    return stamp

@@ -9,8 +9,8 @@ import asyncpg
 from chassis.access import RESOURCE, allow, current_caller, require_area
 from chassis.clock import Clock
 from chassis.errors import DomainError, Kind
+from chassis.rpc.times import stamp
 from chassis.writes import Writes
-from google.protobuf.timestamp_pb2 import Timestamp
 from ledger.note import Signer
 from ledger.store import Db
 from lilitong.quarantine.v1 import restriction_pb2 as pb
@@ -179,15 +179,9 @@ def encode(restriction: Restriction, now: datetime) -> pb.Restriction:
         reason=int(restriction.reason),  # type: ignore[arg-type]  # the numbers are the contract's
         evidence_type=int(restriction.reason),  # type: ignore[arg-type]  # the same numbers, by a constraint
         policy_version=restriction.policy_version,
-        starts_at=_stamp(restriction.starts_at),
-        ends_at=_stamp(restriction.ends_at),
+        starts_at=stamp(restriction.starts_at),
+        ends_at=stamp(restriction.ends_at),
         state=int(restriction.state(now)),  # type: ignore[arg-type]
         log_index=restriction.leaf_index,
         drill_id=restriction.drill_id,
     )
-
-
-def _stamp(instant: datetime) -> Timestamp:
-    stamp = Timestamp()
-    stamp.FromDatetime(instant)
-    return stamp

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from itertools import groupby
 
+from chassis.rpc.times import stamp
 from lilitong.venue.v1 import cold_chain_pb2 as pb
 
 from venue.coldchain.model import (
@@ -18,7 +19,6 @@ from venue.coldchain.model import (
     Sample,
     Trace,
 )
-from venue.enforcement.ladder.encoding import stamp
 
 _MOST = 2**32 - 1
 

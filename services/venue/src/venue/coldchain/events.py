@@ -9,12 +9,12 @@ from uuid import UUID, uuid4
 from chassis.clock import local_day
 from chassis.events import Event, publish
 from chassis.pool import Connection
+from chassis.rpc.times import stamp
 from lilitong.venue.v1 import cold_chain_pb2 as pb
 from passes.days import date_of
 
 from venue.coldchain.encoding import encode_handlers, encode_lot, encode_place
 from venue.coldchain.model import Handler, Head, Place
-from venue.enforcement.ladder.encoding import stamp
 
 _LOT: Final = "lilitong.venue.lot.v1."
 _PLACES: Final = 1000

@@ -2,16 +2,10 @@
 
 from datetime import datetime
 
-from google.protobuf.timestamp_pb2 import Timestamp
+from chassis.rpc.times import stamp
 from lilitong.venue.v1 import document_pb2 as pb
 
 from venue.documents.model import ON_THE_DOOR, Document, DocumentStanding
-
-
-def stamp(at: datetime) -> Timestamp:
-    found = Timestamp()
-    found.FromDatetime(at)
-    return found
 
 
 def encode_document(document: Document, standing: DocumentStanding) -> pb.Document:

@@ -6,9 +6,9 @@ from typing import Final
 from chassis.clock import local_day
 from chassis.events import Event, publish
 from chassis.pool import Connection
+from chassis.rpc.times import stamp
 from lilitong.venue.v1 import events_pb2
 
-from venue.documents.encoding import stamp
 from venue.documents.model import Document
 
 ISSUED: Final = "lilitong.venue.document.v1.issued"

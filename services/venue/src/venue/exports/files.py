@@ -7,7 +7,8 @@ from typing import Protocol
 
 from xlsxwriter import Workbook
 
-from venue.exports.model import Cell, Format, inert, is_live
+from venue.cells import inert, is_live
+from venue.exports.model import Cell, Format
 
 _MAX_CELL = 32_767
 """Characters that a cell of a spreadsheet holds."""

@@ -1,4 +1,4 @@
-"""What an export is, and how a cell is kept from being computed. Pure."""
+"""What an export is: its tables, formats, bounds and names. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,12 +14,6 @@ MOST_ROWS: Final = 250_000
 PART_BYTES: Final = 524_288
 
 Cell = str | int | None
-
-_BREAKS: Final = frozenset("\t\r\n\v\f\x85\u2028\u2029")
-# What some programs skip before they look for a formula.
-_SKIPPED: Final = "\t\r\n\v\f \u00a0\u3000\ufeff\u200b'\""
-# What a spreadsheet takes for the beginning of a formula, in either width.
-_LIVE: Final = frozenset({*"=+-@|%", "\uff1d", "\uff0b", "\uff0d", "\uff20"})
 
 
 class Table(IntEnum):
@@ -100,14 +94,3 @@ TITLES: Final[Mapping[Table, str]] = {
 
 def local(at: datetime) -> str:
     return at.astimezone(ZONE).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def is_live(text: str) -> bool:
-    """Whether a spreadsheet that reads this as a cell's content might compute it."""
-    return text[:1] in _BREAKS or text.lstrip(_SKIPPED)[:1] in _LIVE
-
-
-def inert(text: str) -> str:
-    """The text as a cell of a CSV file: one line, and what might be computed begins with an apostrophe."""
-    plain = "".join(" " if char in _BREAKS else char for char in text if char in _BREAKS or char >= " ")
-    return f"'{plain}" if is_live(text) or is_live(plain) else plain

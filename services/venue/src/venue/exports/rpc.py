@@ -17,11 +17,11 @@ from chassis.clock import Clock
 from chassis.errors import DomainError, Kind, constraint_errors
 from chassis.pages import TimeCursor
 from chassis.pool import Connection
+from chassis.rpc.times import stamp
 from chassis.writes import Writes
 from lilitong.venue.v1 import export_pb2 as pb
 from lilitong.venue.v1.export_pb2_grpc import ExportServiceServicer
 
-from venue.documents.encoding import stamp
 from venue.exports import store
 from venue.exports.files import open_writer
 from venue.exports.model import KEPT, MOST_ROWS, PART_BYTES, Export, Format, Table, Wanted, count_line, mark

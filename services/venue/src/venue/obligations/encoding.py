@@ -1,9 +1,9 @@
 """Obligations as contracts say them."""
 
+from chassis.rpc.times import stamp
 from lilitong.venue.v1 import document_pb2
 from lilitong.venue.v1 import obligation_pb2 as pb
 
-from venue.documents.encoding import stamp
 from venue.obligations.model import Coverage, Due, Obligation, Template
 
 

@@ -11,13 +11,14 @@ from chassis.access import RESOURCE, allow, current_caller
 from chassis.clock import Clock
 from chassis.errors import DomainError, Kind
 from chassis.pool import Connection
+from chassis.rpc.times import stamp
 from chassis.writes import Writes
 from google.protobuf.message import Message
 from lilitong.venue.v1 import venue_pb2
 
 from venue.register import change_store, changes, store
 from venue.register.codes import VenueCodes
-from venue.register.events import encode_venue, stamp
+from venue.register.events import encode_venue
 from venue.register.model import NewZone, Owned, Particulars, Venue
 from venue.register.permission import permitted
 from venue.register.zones import ZoneCache

@@ -1,11 +1,11 @@
 """What the register publishes; venues are the aggregates."""
 
 from collections.abc import Callable, Sequence
-from datetime import date, datetime
+from datetime import date
 from typing import Any, Final
 
 from chassis.events import Event, publish
-from google.protobuf.timestamp_pb2 import Timestamp
+from chassis.rpc.times import stamp
 from lilitong.venue.v1 import events_pb2, venue_pb2
 
 from venue.register.model import Venue
@@ -13,14 +13,6 @@ from venue.register.model import Venue
 REGISTERED: Final = "lilitong.venue.venue.v1.registered"
 CHANGED: Final = "lilitong.venue.venue.v1"
 CODE_CHANGED: Final = "lilitong.venue.code.v1.changed"
-
-
-def stamp(at: datetime | None) -> Timestamp | None:
-    if at is None:
-        return None
-    found = Timestamp()
-    found.FromDatetime(at)
-    return found
 
 
 def encode_venue(venue: Venue) -> venue_pb2.Venue:

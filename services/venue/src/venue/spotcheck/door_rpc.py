@@ -15,12 +15,12 @@ from chassis.clock import Clock
 from chassis.errors import DomainError, Kind, constraint_errors
 from chassis.pages import Cursor
 from chassis.pool import Connection
+from chassis.rpc.times import stamp
 from chassis.writes import Writes
 from lilitong.venue.v1 import spot_check_pb2 as pb
 
 from venue.enforcement.inspections import store as inspection_store
 from venue.enforcement.inspections.model import Position
-from venue.enforcement.ladder.encoding import stamp
 from venue.enforcement.permission import permitted
 from venue.register import store as register_store
 from venue.register.permission import require_open

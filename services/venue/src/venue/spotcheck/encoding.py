@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from datetime import datetime
 
+from chassis.rpc.times import stamp
 from lilitong.venue.v1 import spot_check_pb2 as pb
 
-from venue.enforcement.ladder.encoding import stamp
 from venue.spotcheck.drawing import Stratum
 from venue.spotcheck.model import Assignment, Coverage, Member, SpotCheck, Team
 

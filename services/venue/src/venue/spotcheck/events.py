@@ -7,10 +7,10 @@ from typing import Final
 from chassis.clock import local_day
 from chassis.events import Event, publish
 from chassis.pool import Connection
+from chassis.rpc.times import stamp
 from google.protobuf.message import Message
 from lilitong.venue.v1 import events_pb2
 
-from venue.enforcement.ladder.encoding import stamp
 from venue.spotcheck.encoding import encode_check
 from venue.spotcheck.model import Assignment, SpotCheck
 

@@ -2,9 +2,8 @@
 
 from typing import Any
 
+from chassis.rpc.times import stamp
 from lilitong.venue.v1 import code_task_pb2, occupancy_pb2
-
-from venue.documents.encoding import stamp
 
 
 def encode_crowded(row: Any) -> occupancy_pb2.CrowdedZone:

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from chassis.rpc.times import stamp
 from lilitong.venue.v1 import inspection_pb2 as pb
 
 from venue.enforcement.inspections.model import Checklist, Inspection
-from venue.enforcement.ladder.encoding import stamp
 
 
 def encode_checklist(checklist: Checklist) -> pb.Checklist:

@@ -7,6 +7,7 @@ from chassis.access import require_area
 from chassis.clock import Clock
 from chassis.errors import DomainError, Kind
 from chassis.pool import Connection
+from chassis.rpc.times import stamp
 from lilitong.venue.v1 import events_pb2
 from lilitong.venue.v1 import inspection_pb2 as pb
 
@@ -17,7 +18,7 @@ from venue.enforcement.inspections.model import Finding, FindingsError, Inspecti
 from venue.enforcement.ladder import store as ladder_store
 from venue.enforcement.ladder.acting import refusals
 from venue.enforcement.ladder.book import Book, open_book
-from venue.enforcement.ladder.encoding import encode_papers, stamp
+from venue.enforcement.ladder.encoding import encode_papers
 from venue.enforcement.ladder.events import RECORDED, Teller
 from venue.enforcement.ladder.facts import Inspected
 from venue.enforcement.ladder.measuring import measure

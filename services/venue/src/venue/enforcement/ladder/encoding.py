@@ -1,23 +1,14 @@
 """A standing as the contract says it."""
 
 from collections.abc import Iterable
-from datetime import datetime
 
-from google.protobuf.timestamp_pb2 import Timestamp
+from chassis.rpc.times import stamp
 from lilitong.venue.v1 import enforcement_pb2 as pb
 from lilitong.venue.v1 import inspection_pb2
 
 from venue.enforcement.ladder.facts import Issued
 from venue.enforcement.ladder.standing import Appeal, Measure, Standing, Suspension
 from venue.register.model import Venue
-
-
-def stamp(instant: datetime | None) -> Timestamp | None:
-    if instant is None:
-        return None
-    found = Timestamp()
-    found.FromDatetime(instant)
-    return found
 
 
 def encode_papers(papers: Iterable[Issued]) -> list[inspection_pb2.IssuedPaper]:

@@ -8,10 +8,11 @@ from uuid import UUID
 from chassis.clock import local_day
 from chassis.events import Event, publish
 from chassis.pool import Connection
+from chassis.rpc.times import stamp
 from google.protobuf.message import Message
 from lilitong.venue.v1 import events_pb2
 
-from venue.enforcement.ladder.encoding import encode_appeal, encode_suspension, stamp
+from venue.enforcement.ladder.encoding import encode_appeal, encode_suspension
 from venue.enforcement.ladder.standing import Appeal, Suspension
 from venue.register.model import Venue
 

@@ -12,6 +12,7 @@ from chassis.access import RESOURCE, allow, current_caller
 from chassis.clock import Clock
 from chassis.errors import DomainError, Kind
 from chassis.pool import Connection
+from chassis.rpc.times import stamp
 from chassis.writes import Writes
 from google.protobuf.message import Message
 from ledger import store as log
@@ -28,7 +29,6 @@ from venue.enforcement.ladder.encoding import (
     encode_papers,
     encode_standing,
     encode_suspension,
-    stamp,
 )
 from venue.enforcement.ladder.facts import Appealed, ExtensionProposed, Fact, Inspected, LiftProposed
 from venue.enforcement.ladder.listing import DueCursor, Wanted, open_measures

@@ -13,6 +13,7 @@ from chassis.errors import DomainError, Kind, constraint_errors
 from chassis.events import Event, publish
 from chassis.pages import TimeCursor
 from chassis.pool import Connection
+from chassis.rpc.times import stamp
 from chassis.writes import Writes
 from lilitong.venue.v1 import application_pb2 as pb
 from lilitong.venue.v1 import events_pb2
@@ -21,7 +22,7 @@ from lilitong.venue.v1.application_pb2_grpc import ApplicationServiceServicer
 from venue.register.applications import store
 from venue.register.applications.store import Application, State
 from venue.register.codes import VenueCodes
-from venue.register.events import encode_venue, stamp
+from venue.register.events import encode_venue
 from venue.register.model import NewVenue, NewZone, Particulars, Venue
 from venue.register.registration import register
 

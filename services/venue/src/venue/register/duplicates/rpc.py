@@ -11,6 +11,7 @@ from chassis.clock import Clock
 from chassis.errors import DomainError, Kind
 from chassis.pages import Cursor
 from chassis.pool import Connection
+from chassis.rpc.times import stamp
 from chassis.writes import Writes
 from lilitong.venue.v1 import duplicate_pb2 as pb
 from lilitong.venue.v1.duplicate_pb2_grpc import DuplicateServiceServicer
@@ -19,7 +20,7 @@ from venue.register import changes
 from venue.register import store as register_store
 from venue.register.duplicates import store
 from venue.register.duplicates.store import Candidate
-from venue.register.events import encode_venue, stamp
+from venue.register.events import encode_venue
 from venue.register.model import Venue
 from venue.register.permission import require_open
 

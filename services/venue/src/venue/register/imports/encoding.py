@@ -1,8 +1,8 @@
 """Imports as the contract says them."""
 
+from chassis.rpc.times import stamp
 from lilitong.venue.v1 import import_pb2 as pb
 
-from venue.register.events import stamp
 from venue.register.imports.model import Import
 
 

@@ -5,19 +5,11 @@ import io
 from collections.abc import Iterable
 from typing import Final
 
+from venue.cells import inert
 from venue.register.imports.rows import RowFault
 
 BOM: Final = "\ufeff"  # without it spreadsheets take UTF-8 for the system's own encoding
 HEADER: Final = ("行 line", "列 column", "原因 reason", "内容 content")
-_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%", "＝", "＋", "－", "＠")
-
-
-def inert(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula: what would begin one gets an apostrophe in front, as spreadsheets
-    themselves mark text (OWASP, CSV injection).
-    """
-    bare = text.lstrip(" \u3000\u00a0\ufeff\"'")
-    return f"'{text}" if bare.startswith(_STARTS) or text[:1] in ("\t", "\r", "\n") else text
 
 
 def render(faults: Iterable[RowFault], *, first: bool) -> bytes:
