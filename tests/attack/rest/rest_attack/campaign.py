@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 from random import Random
 from typing import Any
@@ -26,12 +27,46 @@ _SAMPLES = 8  # of the calls of an operation, one in so many is one that the acc
 _TIMES = 2  # a draft costs more than its call: each is sent about other things and by other people again
 
 
+class _Turns:
+    """Calls go side by side, but two of the same go alone: nothing else may change in between what they are about."""
+
+    def __init__(self) -> None:
+        self._changed = asyncio.Condition()
+        self._beside, self._alone = 0, False
+
+    @asynccontextmanager
+    async def beside(self) -> AsyncIterator[None]:
+        async with self._changed:
+            await self._changed.wait_for(lambda: not self._alone)
+            self._beside += 1
+        try:
+            yield
+        finally:
+            async with self._changed:
+                self._beside -= 1
+                self._changed.notify_all()
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        async with self._changed:
+            await self._changed.wait_for(lambda: not self._alone)
+            self._alone = True  # from here on nobody begins
+            await self._changed.wait_for(lambda: not self._beside)
+        try:
+            yield
+        finally:
+            async with self._changed:
+                self._alone = False
+                self._changed.notify_all()
+
+
 class Campaign:
     """One attack on a running system. `seed` decides the drafts and everything drawn here; times and keys are fresh."""
 
     def __init__(self, stack: Stack, things: Things, seed: int) -> None:
         self.report, self.acknowledged, self.seed = Report(), Acknowledged(), seed
         self._port, self._things, self._random = stack.children["gateway"].listen, things, Random(seed)
+        self._turns = _Turns()
         self._caller = Caller(Cast(stack, things, self._random), things, self._random)
 
     async def refused(self, each: int) -> None:
@@ -75,6 +110,10 @@ class Campaign:
                 queue.put_nowait(None)
 
     async def _send(self, line: Line, call: Call) -> Answer:
+        async with self._turns.beside():
+            return await self._sent(line, call)
+
+    async def _sent(self, line: Line, call: Call) -> Answer:
         answer = await line.send(call.data)
         self.report.count(call, answer)
         self.acknowledged.take(call, answer)
@@ -109,7 +148,8 @@ class Campaign:
 
     async def _both(self, lines: list[Line], call: Call) -> None:
         """The same call twice at once: one effect, and one answer to both."""
-        first, second = await asyncio.gather(*(self._send(line, call) for line in lines))
+        async with self._turns.alone():
+            first, second = await asyncio.gather(*(self._sent(line, call) for line in lines))
         if done(first) and done(second):
             self._same(call, first, second, "at once")
         elif done(first) != done(second):
