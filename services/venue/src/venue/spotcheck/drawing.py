@@ -153,7 +153,7 @@ def check(frame: Frame) -> None:
         if not any(
             sum(home.startswith(community) for home in members) < len(members) // 2 for members in homes.values()
         ):
-            raise FrameError(f"Too few inspectors are at home outside {community}.")
+            raise FrameError("For one of the communities there are too few inspectors who are at home elsewhere.")
 
 
 def draw(seed: bytes, frame: Frame) -> Drawn:
