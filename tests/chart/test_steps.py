@@ -1,5 +1,7 @@
 """The bootstrap steps: when they run, and that none waits for what comes after it."""
 
+import shutil
+
 import pytest
 
 from tools.chart import rendering
@@ -54,6 +56,25 @@ def test_a_job_has_another_name_when_it_runs_something_else_and_the_same_when_no
     ]
     assert names[0] == names[1]
     assert not names[0] & names[2]
+
+
+def test_a_job_of_the_same_name_is_the_same_job_whatever_the_charts_version(tmp_path):
+    """A Job's pod cannot be changed: `helm upgrade` would end with `field is immutable`."""
+    shutil.copytree(rendering.CHART, tmp_path / "chart")
+    chart = tmp_path / "chart/Chart.yaml"
+    chart.write_text(chart.read_text().replace("ersion: 0.1.0", "ersion: 0.2.0").replace('"0.1.0"', '"0.2.0"'))
+    pinned = ["images.tag=pinned"]  # as with digests: images of the version before
+    for profile in ("quickstart", "external"):
+        values = rendering.CHART / f"ci/{profile}-values.yaml"
+        before, after = (
+            rendering.render(one, values, settings=pinned) for one in (rendering.CHART, tmp_path / "chart")
+        )
+        templates = [
+            {item["metadata"]["name"]: item["spec"]["template"] for item in objects if item["kind"] == "Job"}
+            for objects in (before, after)
+        ]
+        assert templates[0]
+        assert [name for name in templates[0] if templates[1].get(name, templates[0][name]) != templates[0][name]] == []
 
 
 def test_each_service_has_its_bus_step_as_the_administrator_and_serves_as_itself(of, profile):
