@@ -60,3 +60,29 @@ accounts {
   }
 }
 {{ end -}}
+
+{{/*
+What the NATS container runs. The server reads its certificate once, and again when it is told to: without that it would go on
+showing the one it started with beyond its end. The server takes the shell's place, so the container and with it the loop end when
+it does. Needs an image with a shell. (No double dollar here: Kubernetes reads two in a command as one.)
+*/}}
+{{- define "lilitong.natsCommand" -}}
+{{- if eq (include "lilitong.tls" .) "true" -}}
+- sh
+- -c
+- |
+  held() { cat /etc/lilitong/tls/tls.crt /etc/lilitong/tls/tls.key /etc/lilitong/tls/ca.crt | sha256sum; }
+  {
+    read_last=$(held)
+    while sleep 5; do
+      now=$(held)
+      if [ "$now" != "$read_last" ] && nats-server --signal reload=/tmp/nats.pid; then read_last=$now; fi
+    done
+  } &
+  exec nats-server --config /etc/nats/nats.conf
+{{- else -}}
+- nats-server
+- --config
+- /etc/nats/nats.conf
+{{- end -}}
+{{- end -}}
