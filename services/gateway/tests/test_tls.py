@@ -91,3 +91,18 @@ async def test_a_client_that_trusts_the_authority_is_served_and_others_are_not(s
     with pytest.raises(httpx.TransportError):
         await get(f"http://127.0.0.1:{port}/")
     assert await get(f"https://127.0.0.1:{port}/", authority) == "heard"
+
+
+async def test_a_proxy_that_speaks_tls_1_2_at_most_is_served(serving):
+    port, authority = serving
+
+    async def spoken(newest):
+        context = ssl.create_default_context(cafile=str(authority.certificate))
+        context.maximum_version = newest
+        _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+        version = writer.get_extra_info("ssl_object").version()
+        writer.close()
+        return version
+
+    assert await spoken(ssl.TLSVersion.TLSv1_2) == "TLSv1.2"
+    assert await spoken(ssl.TLSVersion.MAXIMUM_SUPPORTED) == "TLSv1.3"

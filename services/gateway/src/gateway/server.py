@@ -26,6 +26,8 @@ _STOPPING = 5.0
 _QUIET = 0.1
 _LOOK_EVERY = 1.0
 _HANDOVER = 1.0  # for the new worker to be there
+_OLDEST_TLS = SSLProtocols.tls12
+"""Envoy, and the ingress controllers made of it, speak nothing newer to what lies behind them unless they are told to."""
 
 
 class _Door:
@@ -73,6 +75,7 @@ class _BoundServer(Server):
             log_enabled=False,
             ssl_cert=certificate,
             ssl_key=key,
+            ssl_protocol_min=_OLDEST_TLS,
         )
         self._bound = bound
         self._descriptor = -1
@@ -82,7 +85,7 @@ class _BoundServer(Server):
         """Go on with what the files hold now: new connections get it; those that there are end after their requests."""
         former, leaving = self._descriptor, self._door
         self._share()
-        self.build_ssl_context(certificate, key, None, SSLProtocols.tls13, None, [], False)
+        self.build_ssl_context(certificate, key, None, _OLDEST_TLS, None, [], False)
         self.reload()  # type: ignore[no-untyped-call]
         # The former worker ends `respawn_interval` later, and would drop whoever is just then shaking hands with it or sending
         # the next request on a connection that is kept.
