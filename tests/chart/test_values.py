@@ -45,6 +45,7 @@ REFUSED = {
     "without cert-manager profile production needs workloadIdentity": (EXTERNAL, "workloadIdentity.existingSecrets.venue="),
     "ingress.gateway needs a host": (None, "ingress.gateway.enabled=true"),
     "gatewayApi needs parentRefs": (None, "gatewayApi.enabled=true"),
+    "gatewayApi needs scannerHostnames when TLS is on": (rendering.CHART / "ci/gateway-api-values.yaml", "gatewayApi.scannerHostnames=null"),
     "gatewayApi.gateway.create needs className": (None, "gatewayApi.enabled=true,gatewayApi.gateway.create=true"),
     "cut the services off from auth.jwksUrl": (PRODUCTION, "networkPolicy.peers.issuer=null"),
     "cut the services off from the trace collector": (None, "settings.trace_exporter=otlp:http://c:4317"),

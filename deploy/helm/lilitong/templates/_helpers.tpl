@@ -69,6 +69,22 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{/* "true" when pods speak TLS to each other. */}}
 {{- define "lilitong.tls" -}}{{- if ne .Values.tls.mode "off" -}}true{{- end -}}{{- end -}}
 
+{{/* "true" when a Gateway leaves scanners' TLS to checkpoint. */}}
+{{- define "lilitong.scannersPassThrough" -}}
+{{- if and .Values.gatewayApi.enabled (eq (include "lilitong.tls" .) "true") (eq .Values.gatewayApi.scannerTls "passthrough") -}}true{{- end -}}
+{{- end -}}
+
+{{/* The version of TLSRoute that the cluster has; the first in the standard channel is v1, of Gateway API 1.5. */}}
+{{- define "lilitong.tlsRouteVersion" -}}
+{{- $version := "v1" -}}
+{{- range $older := list "v1alpha3" "v1alpha2" -}}
+{{- if and (not ($.Capabilities.APIVersions.Has "gateway.networking.k8s.io/v1/TLSRoute")) ($.Capabilities.APIVersions.Has (printf "gateway.networking.k8s.io/%s/TLSRoute" $older)) (eq $version "v1") -}}
+{{- $version = $older -}}
+{{- end -}}
+{{- end -}}
+gateway.networking.k8s.io/{{ $version }}
+{{- end -}}
+
 {{/* "true" when everything came with the release, the issuer too. */}}
 {{- define "lilitong.ownIssuer" -}}{{- if not .Values.auth.jwksUrl -}}true{{- end -}}{{- end -}}
 
@@ -183,10 +199,14 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- $name := printf "%s-%s" (include "lilitong.fullname" $root) (index . 1) -}}
 {{- $within := printf "%s.%s" $name $root.Release.Namespace -}}
 {{- $names := list $name $within (printf "%s.svc" $within) (printf "%s.svc.cluster.local" $within) -}}
-{{- if eq (index . 1) "checkpoint" -}}{{- $names = concat $names $root.Values.tls.checkpointNames -}}{{- end -}}
+{{- if eq (index . 1) "checkpoint" -}}
+{{- $names = concat $names $root.Values.tls.checkpointNames -}}
+{{- if $root.Values.ingress.checkpoint.enabled -}}{{- $names = append $names $root.Values.ingress.checkpoint.host -}}{{- end -}}
+{{- if $root.Values.gatewayApi.enabled -}}{{- $names = concat $names $root.Values.gatewayApi.scannerHostnames -}}{{- end -}}
+{{- end -}}
 {{- if eq (index . 1) "gateway" -}}{{- $names = concat $names $root.Values.tls.gatewayNames -}}{{- end -}}
 {{- if eq (index . 1) "nats" -}}{{- $names = append $names (printf "*.%s-nats-peers" (include "lilitong.fullname" $root)) -}}{{- end -}}
-{{- dict "list" $names | toJson -}}
+{{- dict "list" ($names | uniq) | toJson -}}
 {{- end -}}
 
 {{/* Components of this release that have pods, as JSON. A hook's and a test's pods too. */}}

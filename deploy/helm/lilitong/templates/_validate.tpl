@@ -135,6 +135,9 @@ tell is in values.schema.json.
 {{- if and (not $v.gatewayApi.gateway.create) (not $v.gatewayApi.parentRefs) -}}
 {{- fail "gatewayApi needs parentRefs of an existing Gateway, or gateway.create: true." -}}
 {{- end -}}
+{{- if and (eq (include "lilitong.scannersPassThrough" .) "true") (not $v.gatewayApi.scannerHostnames) -}}
+{{- fail "gatewayApi needs scannerHostnames when TLS is on: the Gateway passes scanners on to checkpoint by the name they ask for, which is all it can read." -}}
+{{- end -}}
 {{- if and $v.gatewayApi.gateway.create (or (not $v.gatewayApi.gateway.className) (not $v.gatewayApi.gateway.tlsSecret)) -}}
 {{- fail "gatewayApi.gateway.create needs className and tlsSecret." -}}
 {{- end -}}
