@@ -1,6 +1,7 @@
 """Secrets that the release makes are made once, are fit for their use, and are told to nobody else."""
 
 import base64
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -96,6 +97,30 @@ def test_a_password_of_the_bus_begins_with_a_letter_because_its_server_reads_it_
     passwords = [decoded(item)["password"] for name, item in secrets_of(of("quickstart")).items() if "-nats-" in name]
     assert len(passwords) == 5
     assert all(one[:1] == b"p" and one.isalnum() and len(one) == 32 for one in passwords)
+
+
+@pytest.mark.parametrize(("profile", "count"), [("quickstart", 14), ("cnpg", 11), ("gateway-api", 14)])
+def test_where_nothing_can_be_looked_up_the_chart_tells_every_secret_that_it_would_have_made(of, profile, count):
+    values = rendering.CHART / f"ci/{profile}-values.yaml"
+    with pytest.raises(rendering.HelmError, match="generate is off") as refused:
+        rendering.render(rendering.CHART, values, settings=["secrets.generate=false"])
+    told = str(refused.value).splitlines()[0].rpartition("values: ")[2].split("; ")
+    made = [sorted(item["data"]) for item in secrets_of(of(profile)).values()]
+    keys = [one.partition(" (")[2].rstrip(").").split(", ") for one in told]
+    assert len(told) == len({one.partition(" ")[0] for one in told}) == count
+    assert sorted(made) == sorted(keys)
+    schema = json.loads((rendering.CHART / "values.schema.json").read_text())
+    for one in told:  # each is a value that there is
+        at = schema
+        for part in one.partition(" ")[0].split("."):
+            at = at["properties"][part]
+        assert at == {"type": "string"}
+
+
+def test_with_every_secret_given_none_need_be_made():
+    values = rendering.CHART / "ci/external-values.yaml"
+    objects = rendering.render(rendering.CHART, values, settings=["secrets.generate=false"])
+    assert secrets_of(objects) == {}
 
 
 def test_with_existing_secrets_none_is_made(of):
