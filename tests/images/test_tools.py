@@ -2,11 +2,10 @@
 
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from tools.images import build, cgroups, credentials, engines, sheet
+from tools.images import build, cgroups, engines, sheet
 from tools.images.probe import Seen
 from tools.images.workspace import IMAGES, ROOT, Requirement, locked, needs, share
 
@@ -34,14 +33,34 @@ def test_an_image_that_holds_or_may_too_much_is_complained_of(change, said):
     assert said in replace(SOUND, **change).complaint("venue")
 
 
-def test_other_engines_start_it_without_rights_and_within_its_limit(monkeypatch):
+def test_other_engines_look_into_it_without_rights_and_within_a_limit(monkeypatch):
     monkeypatch.setenv("VERSION", "7")
-    run = engines.Run("venue", Path("/state"), {"VENUE_X": "1"}, 1 << 29, arguments=["migrate"])
-    command, _ = engines.Engine("docker", "p/").command(run)
-    wanted = {"--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", f"--memory={1 << 29}", "VENUE_X=1"}
+    command = engines.Engine("docker", "p/").command("venue", ["migrate"], "python")
+    wanted = {"--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", f"--memory={256 << 20}"}
     assert wanted <= set(command)
     assert command[-2:] == ["p/venue:7", "migrate"]
+    assert command[command.index("--entrypoint") + 1] == "python"
     assert not any(part.startswith("--user") for part in command)
+
+
+@pytest.mark.parametrize(
+    ("engine", "root", "said"), [("docker", False, "not run: the chart's pods"), ("buildah", False, "")]
+)
+def test_without_root_it_says_what_was_not_run(monkeypatch, capsys, engine, root, said):
+    looked = []
+
+    async def inspected(once, say):
+        looked.append(engine)
+
+    monkeypatch.setenv("BUILD", "0")
+    monkeypatch.setattr(build.os, "geteuid", lambda: 0 if root else 1000)
+    monkeypatch.setattr(build, "find", lambda prefix: engines.Engine(engine, "p/"))
+    monkeypatch.setattr(build, "inspected", inspected)
+    assert build.main() == (0 if said else 1)
+    assert looked == ([engine] if said else [])
+    out, error = capsys.readouterr()
+    assert said in out
+    assert ("takes root" in error) is not bool(said)
 
 
 def test_an_engine_that_does_not_work_is_refused(monkeypatch):
@@ -62,17 +81,13 @@ def test_sizes_of_buildah_are_read(text, count):
     assert engines._bytes(text) == count
 
 
-def test_every_service_has_a_limit_in_the_chart():
-    assert set(build.limits()) == set(IMAGES) - {"rehearsal"}
-    assert all(64 << 20 <= limit <= 2 << 30 for limit in build.limits().values())
-
-
 @pytest.mark.parametrize("version", [1, 2])
 def test_a_control_group_tells_its_peak_and_its_kills(tmp_path, version):
     group = cgroups.Group(tmp_path, version)
     (tmp_path / ("memory.peak" if version == 2 else "memory.max_usage_in_bytes")).write_text("4096\n")
     (tmp_path / ("memory.events" if version == 2 else "memory.oom_control")).write_text("low 0\noom_kill 2\n")
-    assert (group.peak(), group.killed()) == (4096, 2)
+    (tmp_path / "cgroup.procs").write_text("7\n9\n")
+    assert (group.peak(), group.killed(), group.members()) == (4096, 2, [7, 9])
 
 
 def test_the_last_stage_is_not_root_and_needs_no_shell_to_start():
@@ -129,24 +144,6 @@ def test_the_page_that_images_draw_shows_both_fonts():
     for font in ("Noto Serif SC", "Noto Sans SC"):
         assert font in sheet.CODE
         assert digest(sheet.CODE.replace(font, "Libertinus Serif")) != whole
-
-
-@pytest.mark.parametrize("root", [True, False])
-def test_the_trial_s_keys_belong_to_whom_the_services_run_as(tmp_path, monkeypatch, root):
-    chowned = []
-    monkeypatch.setattr(credentials.os, "geteuid", lambda: 0 if root else 1000)
-    monkeypatch.setattr(credentials.os, "chown", lambda path, user, group: chowned.append((path, user, group)))
-    credentials.write_credentials(tmp_path / "state", ("venue",), 65532)
-    made = {str(path.relative_to(tmp_path / "state")) for path in (tmp_path / "state").rglob("*")}
-    assert {"issuer.crt", "issuer.key", "tls.pem", "venue.crt", "venue.key"} <= made
-    assert {"workload/venue.key", "trust/venue.crt", "vault-venue"} <= made
-    if root:
-        assert {path for path, *ids in chowned if ids == [65532, 65532]} == {
-            tmp_path / "state",
-            *(tmp_path / "state").rglob("*"),
-        }
-    else:
-        assert (chowned, (tmp_path / "state/venue.key").stat().st_mode & 0o777) == ([], 0o644)
 
 
 def test_a_requirement_that_cannot_be_read_is_an_error():

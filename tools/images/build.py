@@ -1,4 +1,4 @@
-"""`make images`: builds the five images with whatever engine is here, tells their sizes, starts them as the chart does.
+"""`make images`: builds the five images with whatever engine is here, tells their sizes, runs the chart's pods on them.
 
 BASE_IMAGE, BUILD_IMAGE   of the Dockerfile; by digest for a release. With buildah, debootstrap and root a base is made here
                           unless one is named.
@@ -13,14 +13,15 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from devstack.processes import DevstackError
 
 from tools.images.engines import Engine, EngineError, find
-from tools.images.trial import MIB, Started, Trial
+from tools.images.inspection import inspected
 from tools.images.workspace import IMAGES, ROOT
 
 GOAL = 250_000_000
@@ -97,42 +98,24 @@ def build(engine: Engine) -> None:
         say(f"built    {image:<11} {megabytes(whole)}{parts}{packed}{over}  [{time.monotonic() - began:.0f} s]")
 
 
-def limits() -> dict[str, int]:
-    """Service → bytes, as the chart sets them."""
-    import yaml
-
-    values = yaml.safe_load((ROOT / "deploy/helm/lilitong/values.yaml").read_text())["services"]
-    units = {"Mi": 1 << 20, "Gi": 1 << 30}
-    texts = {service: str(values[service]["resources"]["limits"]["memory"]) for service in IMAGES if service in values}
-    return {service: int(text[:-2]) * units[text[-2:]] for service, text in texts.items()}
-
-
 def start(engine: Engine) -> None:
-    """Starts all of them and prints what was seen."""
-    with tempfile.TemporaryDirectory(prefix="lilitong-images-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        trial = Trial(engine, folder, limits())
-        result = asyncio.run(trial.play())
-        for image in IMAGES:
-            seen, sentence = trial.inspect(image), trial.refused(image)
-            held = f"uid {seen.uid}, root read-only, {len(seen.distributions)} packages"
-            say(f"started  {image:<11} {held}; without settings: {sentence[:90]}…")
-        trial.drawn()
-        say("drawn    venue       a page in both Chinese fonts, the same as outside")
-        for service, one in trial.running.items():
-            held = _memory(one, trial.limits[service])
-            say(f"ready    {service:<11} after {one.ready_seconds:.1f} s; {held}; left with 0 on SIGTERM")
-        say(f"loop     closed on the images: {result}")
+    """Runs what the chart renders on the images, in a network of its own; what was seen is printed. Raises EngineError."""
+    command = ["unshare", "--net", sys.executable, "-m", "tools.images.trial"]
+    done = subprocess.run(command, check=False, cwd=ROOT, env=os.environ | {"ENGINE": engine.name})
+    if done.returncode:
+        raise EngineError("not all went well on the images, see above")
 
 
-def _memory(one: Started, limit: int) -> str:
-    """What is known of a service's memory, and of the limit that it ran under."""
-    if not one.idle_bytes:
-        return f"limit {limit // MIB} MiB by the engine; memory is measured with buildah only"
-    held = f"limit {limit // MIB} MiB" if one.group else "NO LIMIT: no control group can be made here"
-    peak = f", at most {one.peak_bytes // MIB} MiB of its own" if one.peak_bytes else ""
-    return f"{one.idle_bytes // MIB} MiB idle, {one.loop_bytes // MIB} MiB after the loop{peak}; {held}"
+async def once(engine: Engine, image: str, arguments: Sequence[str], program: str, code: int) -> str:
+    """Runs an image alone by its engine, where we are not root; what it said. Raises EngineError when it ends otherwise."""
+    command = engine.command(image, arguments, program)
+    run = partial(subprocess.run, command, capture_output=True, text=True, check=False, timeout=60)
+    done = await asyncio.to_thread(run)
+    if done.returncode != code:
+        raise EngineError(
+            f"{image} ended with {done.returncode}, {code} was due:\n{(done.stderr or done.stdout)[-1500:]}"
+        )
+    return done.stdout if code == 0 else done.stderr
 
 
 def run() -> None:
@@ -148,12 +131,15 @@ def run() -> None:
     if os.environ.get("TRIAL") == "0":
         say("not run: the images were built and not started (TRIAL=0)")
         return
-    if engine.name == "buildah" and os.geteuid() != 0:
-        raise EngineError("the images were built and not started: with buildah alone that takes root")
-    try:
+    if os.geteuid() == 0:
         start(engine)
-    finally:
-        engine.close()
+    elif engine.name == "buildah":
+        raise EngineError("the images were built and not started: with buildah alone that takes root")
+    else:
+        asyncio.run(inspected(partial(once, engine), say))
+        say(
+            f"not run: the chart's pods on the images; with {engine.name} too that takes root, for their namespaces and volumes"
+        )
 
 
 def main() -> int:

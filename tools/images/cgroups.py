@@ -24,6 +24,10 @@ class Group:
         lines = dict(line.split() for line in (self.folder / name).read_text().splitlines())
         return int(lines.get("oom_kill", 0))
 
+    def members(self) -> list[int]:
+        """Ids of its processes."""
+        return [int(line) for line in (self.folder / "cgroup.procs").read_text().split()]
+
     def remove(self) -> None:
         """Once its process has ended."""
         self.folder.rmdir()

@@ -1,31 +1,43 @@
 #!/bin/sh
-# Runs a program in an image's root as Kubernetes would: not root, nothing writable but /tmp, no capabilities, its own mounts.
+# Starts a container as a runtime of Kubernetes does: an image's root, its pod's volumes, not root, no capabilities, first process of
+# its own. Needs root.
 #
-#   confined.sh ROOT STATE GROUP PROGRAM [ARGUMENT…]
+#   confined.sh ROOT MOUNTS GROUP USER:GROUP:GROUPS MODE FOLDER PROGRAM [ARGUMENT…]
 #
-# STATE is seen as /tmp/state. GROUP is a control group with a memory limit, or "". The environment is passed on. Needs root.
-# The process keeps its id all the way, so a signal to it is a signal to the program.
+# MOUNTS   a file with a line for each mount: `ro|rw SOURCE TARGET`, parents before what lies in them
+# GROUP    a control group with a memory limit, or ""
+# MODE     of the root: ro or rw
+# FOLDER   to start in
+# The environment is passed on. The process that is started here waits for the container, ends as it ends, and takes it along.
 set -eu
-root=$1 state=$2 group=$3
-shift 3
-image_path=$PATH
+export image_path="$PATH"
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
-[ -z "$group" ] || echo $$ >"$group/cgroup.procs"
-exec unshare --mount --propagation private sh -euc '
-    root=$1 state=$2 image_path=$3
-    shift 3
+exec unshare --mount --pid --fork --kill-child --propagation private sh -euc '
+    root=$1 mounts=$2 group=$3 identity=$4 mode=$5 folder=$6
+    shift 6
+    [ -z "$group" ] || echo 0 >"$group/cgroup.procs"
+    # Where something is to be mounted it is made, in the layer that is the container'"'"'s own.
+    while read -r _ source target; do
+        if [ -d "$source" ]; then mkdir -p "$root$target"; else mkdir -p "$root${target%/*}"; [ -e "$root$target" ] || : >"$root$target"; fi
+    done <"$mounts"
     mount --bind "$root" "$root"
-    mount -o remount,bind,ro "$root"
-    mount -t tmpfs -o size=64m,mode=1777 tmpfs "$root/tmp"
-    mkdir "$root/tmp/state"
-    mount --bind "$state" "$root/tmp/state"
+    mount -o "remount,bind,$mode" "$root"
     mount -t proc -o nosuid,nodev,noexec proc "$root/proc"
-    mount -t tmpfs -o mode=755 tmpfs "$root/dev"
-    for device in null zero random urandom; do
-        touch "$root/dev/$device"
+    mount -t sysfs -o ro,nosuid,nodev,noexec sysfs "$root/sys"
+    mount -t tmpfs -o mode=755,size=64k tmpfs "$root/dev"
+    for device in null zero full random urandom; do
+        : >"$root/dev/$device"
         mount --bind "/dev/$device" "$root/dev/$device"
     done
+    mkdir "$root/dev/shm"
     mount -o remount,ro "$root/dev"
-    exec chroot "$root" /usr/bin/setpriv --reuid 65532 --regid 65532 --clear-groups --no-new-privs --bounding-set=-all \
-        --inh-caps=-all /usr/bin/env PATH="$image_path" "$@"
-' confined "$root" "$state" "$image_path" "$@"
+    mount -t tmpfs -o mode=1777,size=64m,nosuid,nodev,noexec tmpfs "$root/dev/shm"
+    while read -r access source target; do
+        mount --bind "$source" "$root$target"
+        mount -o "remount,bind,$access,nosuid,nodev" "$root$target"
+    done <"$mounts"
+    user=${identity%%:*} rest=${identity#*:}
+    set -- chroot "$root" /usr/bin/setpriv --reuid "$user" --regid "${rest%%:*}" --groups "${rest#*:}" --no-new-privs \
+        --bounding-set=-all --inh-caps=-all /usr/bin/env -u image_path -C "$folder" PATH="$image_path" "$@"
+    exec "$@"
+' confined "$@"

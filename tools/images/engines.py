@@ -8,15 +8,16 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tools.images.workspace import ROOT
 
 DOCKERFILE = "deploy/images/Dockerfile"
-CONFINED = Path(__file__).with_name("confined.sh")
 ENGINES = ("buildah", "podman", "docker")
 VERSION = "0.1.0"
 """Tag of the images unless VERSION says another; the chart's appVersion."""
-STATE = "/tmp/state"  # noqa: S108 - inside the container, whose /tmp is its own
+SMALL = 256 << 20
+"""Bytes of memory for what looks at an image."""
 
 
 class EngineError(Exception):
@@ -38,21 +39,6 @@ def works(name: str) -> bool:
     return subprocess.run([name, "info"], check=False, capture_output=True, timeout=60).returncode == 0
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One start of an image. `state`: seen there as STATE; `limit`: bytes of memory, held by `group` where the engine is
-    buildah; `program`: instead of the image's own.
-    """
-
-    image: str
-    state: Path
-    env: dict[str, str]
-    limit: int
-    arguments: Sequence[str] = ()
-    group: Path | None = None
-    program: str = ""
-
-
 @dataclass(slots=True)
 class Engine:
     """One of them. `prefix` of the images' names; `isolation`: how buildah runs build steps."""
@@ -60,7 +46,7 @@ class Engine:
     name: str
     prefix: str
     isolation: str = "chroot"
-    _mounted: dict[str, str] = field(default_factory=dict)
+    _roots: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def tag(self, image: str) -> str:
         """The image's name, with the version that the chart asks for."""
@@ -109,34 +95,53 @@ class Engine:
             )
             return sum(path.stat().st_size for path in Path(folder, "image").iterdir())
 
-    def command(self, run: "Run") -> tuple[list[str], dict[str, str]]:
-        """Program and environment that run an image read-only, as its own user."""
-        if self.name != "buildah":
-            variables = [part for key, value in run.env.items() for part in ("--env", f"{key}={value}")]
-            entry = ["--entrypoint", run.program] if run.program else []
-            return [
-                self.name, "run", "--rm", "--read-only", "--network=host", "--cap-drop=ALL",
-                "--security-opt=no-new-privileges", f"--memory={run.limit}", "--tmpfs=/tmp:mode=1777",
-                f"--volume={run.state}:{STATE}", *entry, *variables, self.tag(run.image), *run.arguments,
-            ], dict(os.environ)  # fmt: skip
-        config = json.loads(out("buildah", "inspect", "--type", "image", self.tag(run.image)))["OCIv1"]["config"]
-        own = dict(line.split("=", 1) for line in config["Env"])
-        program = [run.program] if run.program else config["Entrypoint"]
-        group = str(run.group or "")
-        return [str(CONFINED), self.root(run.image), str(run.state), group, *program, *run.arguments], own | run.env
+    def command(self, image: str, arguments: Sequence[str], program: str) -> list[str]:
+        """What starts an image alone, read-only and without rights, with an engine that can; `program`: instead of its own."""
+        entry = ["--entrypoint", program] if program else []
+        return [
+            self.name, "run", "--rm", "--read-only", "--network=none", "--cap-drop=ALL",
+            "--security-opt=no-new-privileges", f"--memory={SMALL}", "--tmpfs=/tmp:mode=1777", *entry,
+            self.tag(image), *arguments,
+        ]  # fmt: skip
+
+    def config(self, image: str) -> dict[str, Any]:
+        """What the image says of its program and variables: OCI's config."""
+        if self.name == "buildah":
+            said = out("buildah", "inspect", "--type", "image", self.tag(image))
+            return dict(json.loads(said)["OCIv1"]["config"])
+        return dict(json.loads(out(self.name, "image", "inspect", "--format", "{{json .Config}}", self.tag(image))))
 
     def root(self, image: str) -> str:
-        """The image's root file system, mounted until `close`."""
-        if image not in self._mounted:
-            container = out("buildah", "from", "--pull=never", self.tag(image))
-            self._mounted[image] = container
-        return out("buildah", "mount", self._mounted[image])
+        """The image's root file system, there until `close`; needs root."""
+        if image not in self._roots:
+            self._roots[image] = self._unpack(self.tag(image))
+        return self._roots[image][1]
+
+    def _unpack(self, tag: str) -> tuple[str, str]:
+        """A container, or an image, and where its root is."""
+        if self.name == "buildah":
+            container = out("buildah", "from", "--pull=never", tag)
+            return container, out("buildah", "mount", container)
+        container = out(self.name, "create", tag)
+        if self.name == "podman":
+            return container, out("podman", "mount", container)
+        folder = tempfile.mkdtemp(prefix="lilitong-root-")
+        Path(folder).chmod(0o755)
+        with subprocess.Popen(["docker", "export", container], stdout=subprocess.PIPE) as exported:
+            unpacked = subprocess.run(
+                ["tar", "-x", "--numeric-owner", "-C", folder], stdin=exported.stdout, check=False, capture_output=True
+            )
+        if unpacked.returncode or exported.returncode:
+            raise EngineError(f"{tag} could not be unpacked: {unpacked.stderr.decode(errors='replace')[-500:]}")
+        return container, folder
 
     def close(self) -> None:
-        """Takes away the containers that `root` made."""
-        for container in self._mounted.values():
-            out("buildah", "rm", container)
-        self._mounted.clear()
+        """Takes away what `root` made."""
+        for container, folder in self._roots.values():
+            out(self.name, "rm", container)
+            if self.name == "docker":
+                shutil.rmtree(folder)
+        self._roots.clear()
 
 
 def find(prefix: str) -> Engine | None:

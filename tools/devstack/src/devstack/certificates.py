@@ -1,5 +1,6 @@
 """An authority of one's own for tests of TLS: certificates for 127.0.0.1 and for clients, as PEM files."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -33,12 +34,14 @@ class Authority:
         )
         _write(self.certificate, own.sign(self._key, hashes.SHA256()))
 
-    def issue(self, name: str, *, address: str = "127.0.0.1", expired: bool = False) -> Pair:
-        """A certificate for a server at `address`, or for a client, which nobody asks for its address."""
+    def issue(
+        self, name: str, *, address: str = "127.0.0.1", names: Sequence[str] = (), expired: bool = False
+    ) -> Pair:
+        """A certificate for a server at `address` that is called `names`, or for a client, which nobody asks for either."""
         key = ec.generate_private_key(ec.SECP256R1())
         until = datetime.now(UTC) - timedelta(hours=1) if expired else datetime.now(UTC) + _DAY
-        names = x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))])
-        signed = self._draft(name, key, until).add_extension(names, critical=False).sign(self._key, hashes.SHA256())
+        known = x509.SubjectAlternativeName([x509.IPAddress(ip_address(address)), *map(x509.DNSName, names)])
+        signed = self._draft(name, key, until).add_extension(known, critical=False).sign(self._key, hashes.SHA256())
         pair = Pair(self._folder / f"{name}.crt", self._folder / f"{name}.key")
         _write(pair.certificate, signed)
         pair.key.write_bytes(
