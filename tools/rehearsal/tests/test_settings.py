@@ -118,3 +118,46 @@ def test_an_installed_release_s_clock_is_left_alone():
     with pytest.raises(Exception, match="cannot be moved"):
         opened.set_clock(5)
     assert opened.address("checkpoint") == "a:1"
+
+
+def printed(words, key, **env):
+    """What the program does with these words and this on its standard input."""
+    return subprocess.run(
+        [sys.executable, "-m", "rehearsal", *words],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path), **env},
+        input=key,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.feature("X11")
+def test_a_token_to_try_a_quickstart_with_is_printed_and_nothing_else():
+    key = ECKey.generate_key("P-256")
+    pem = key.as_pem(private=True).decode()
+    done = printed(["token", "venue_officer", "1411"], pem, REHEARSAL_ISSUER="urn:release", REHEARSAL_AUDIENCE="own")
+    assert (done.returncode, done.stderr) == (0, "")
+    token = jwt.decode(done.stdout.strip(), key)
+    assert token.header["kid"] == key.thumbprint()
+    claims = token.claims
+    assert (claims["iss"], claims["aud"], claims["roles"], claims["areas"]) == ("urn:release", "own", ["venue_officer"], ["1411"])  # fmt: skip
+    assert claims["exp"] - claims["iat"] == 3600
+
+
+@pytest.mark.feature("X11")
+@pytest.mark.parametrize(
+    ("words", "env", "said"),
+    [
+        (["play"], {}, "takes nothing, or `token ROLE"),
+        (["token"], {}, "takes nothing, or `token ROLE"),
+        (["token", "tracer", "here"], {}, "takes nothing, or `token ROLE"),
+        (["token", "tracer"], {}, "REHEARSAL_ISSUER is missing"),
+        (["token", "tracer"], {"REHEARSAL_ISSUER": "urn:x"}, "no private key in PEM on standard input"),
+    ],
+)
+def test_what_makes_no_token_is_told_in_one_sentence(words, env, said):
+    done = printed(words, "no key", **env)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1

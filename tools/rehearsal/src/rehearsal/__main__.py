@@ -1,4 +1,7 @@
-"""`python -m rehearsal`: plays the loop once as a drill; settings come from REHEARSAL_… variables. The last line is JSON."""
+"""`python -m rehearsal`: plays the loop once as a drill; settings come from REHEARSAL_… variables. The last line is JSON.
+
+`… token ROLE [AREA]` prints a token instead, see `rehearsal.minting`.
+"""
 
 import asyncio
 import json
@@ -15,6 +18,7 @@ from devstack.measure import NotRefusedError
 from devstack.teller import Teller
 
 from rehearsal import release
+from rehearsal.minting import minted
 from rehearsal.play import Result, rehearse
 from rehearsal.settings import RehearsalSettings, SettingsError, load
 
@@ -49,6 +53,9 @@ def main() -> int:
     """Exit code: 0 the loop closed, 1 it did not, 2 a setting is wrong; each failure is one sentence on standard error."""
     teller = Teller()
     try:
+        if sys.argv[1:]:
+            sys.stdout.write(minted(sys.argv[1:], sys.stdin) + "\n")
+            return 0
         settings = load()
         result = asyncio.run(_play(settings, teller))
     except SettingsError as error:
