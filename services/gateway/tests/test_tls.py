@@ -2,7 +2,8 @@
 
 import asyncio
 import ssl
-from contextlib import AsyncExitStack
+import time
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import httpx
 import pytest
@@ -16,7 +17,7 @@ pytestmark = [pytest.mark.connected, pytest.mark.feature("X2")]
 
 async def _heard(scope, receive, send):
     if scope["query_string"]:
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(60 if scope["query_string"] == b"endless" else 0.02)
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
     await send({"type": "http.response.body", "body": b"heard", "more_body": False})
 
@@ -33,29 +34,38 @@ async def serving(tmp_path):
     await server.drain(1)
 
 
+@asynccontextmanager
+async def load(port, authority):
+    """Requests all the while, on connections that are kept and on fresh ones; gives the seconds of each, and what failed."""
+    done, failed, lasted = asyncio.Event(), [], []
+    context = ssl.create_default_context(cafile=str(authority.certificate))
+
+    async def asking(*, lasting):
+        async with httpx.AsyncClient(verify=context, trust_env=False, timeout=5) as kept:
+            while not done.is_set():
+                try:
+                    async with AsyncExitStack() as stack:
+                        fresh = httpx.AsyncClient(verify=context, trust_env=False, timeout=5)
+                        client = kept if lasting else await stack.enter_async_context(fresh)
+                        began = time.monotonic()
+                        assert (await client.get(f"https://127.0.0.1:{port}/?slow")).text == "heard"
+                        lasted.append(time.monotonic() - began)
+                        if not lasting:
+                            await asyncio.sleep(0.02)
+                except httpx.HTTPError as error:
+                    failed.append(repr(error))
+
+    async with asyncio.TaskGroup() as tasks:
+        for lasting in (True, True, True, False):
+            tasks.create_task(asking(lasting=lasting))
+        yield lasted, failed
+        done.set()
+
+
 async def test_a_certificate_is_renewed_under_load_without_a_failed_request(serving, tmp_path):
     port, authority = serving
     certificate, key = tmp_path / "server.crt", tmp_path / "server.key"
-    async with asyncio.TaskGroup() as tasks:
-        done, failed, count = asyncio.Event(), [], [0]
-        context = ssl.create_default_context(cafile=str(authority.certificate))
-
-        async def load(*, lasting):
-            async with httpx.AsyncClient(verify=context, trust_env=False, timeout=5) as kept:
-                while not done.is_set():
-                    try:
-                        async with AsyncExitStack() as stack:
-                            fresh = httpx.AsyncClient(verify=context, trust_env=False, timeout=5)
-                            client = kept if lasting else await stack.enter_async_context(fresh)
-                            assert (await client.get(f"https://127.0.0.1:{port}/?slow")).text == "heard"
-                            count[0] += 1
-                            if not lasting:
-                                await asyncio.sleep(0.02)
-                    except httpx.HTTPError as error:
-                        failed.append(repr(error))
-
-        for lasting in (True, True, True, False):
-            tasks.create_task(load(lasting=lasting))
+    async with load(port, authority) as (lasted, failed):
         serials = []
         for _ in range(2):
             serials.append(await shown(port))
@@ -65,15 +75,53 @@ async def test_a_certificate_is_renewed_under_load_without_a_failed_request(serv
             fresh.key.replace(key)
             await asyncio.sleep(6)
         serials.append(await shown(port))
-        done.set()
     assert failed == []
-    assert count[0] > 100
+    assert len(lasted) > 100
     assert len(set(serials)) == 3
+
+
+def renew(authority, folder):
+    """Another certificate in the server's files; its serial number."""
+    fresh = authority.issue("fresh")
+    serial = x509.load_pem_x509_certificate(fresh.certificate.read_bytes()).serial_number
+    fresh.certificate.replace(folder / "server.crt")
+    fresh.key.replace(folder / "server.key")
+    return serial
+
+
+async def test_a_certificate_that_is_renewed_again_at_once_is_shown_and_no_connection_waits(serving, tmp_path):
+    port, authority = serving
+    async with load(port, authority) as (lasted, failed):
+        for _ in range(2):
+            await asyncio.sleep(1.1)
+            newest = renew(authority, tmp_path)
+        await asyncio.sleep(4)
+        assert await shown(port) == newest
+    assert failed == []
+    assert len(lasted) > 100
+    assert max(lasted) < 1
+
+
+@pytest.mark.parametrize("sent", [b"GET / HTTP/1.1\r\nHost: x\r\n", b"GET /?endless HTTP/1.1\r\nHost: x\r\n\r\n"])
+async def test_a_client_that_never_ends_its_request_keeps_no_renewed_certificate_from_being_shown(
+    serving, tmp_path, sent
+):
+    port, authority = serving
+    context = ssl.create_default_context(cafile=str(authority.certificate))
+    async with AsyncExitStack() as stack:
+        _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+        stack.callback(writer.transport.abort)
+        writer.write(sent)
+        for _ in range(2):
+            newest = renew(authority, tmp_path)
+            await asyncio.sleep(5)  # the former worker is told to end, and cannot
+            assert await shown(port) == newest
+        assert await get(f"https://127.0.0.1:{port}/", authority) == "heard"
 
 
 async def shown(port):
     """Serial number of the certificate that a new connection is shown."""
-    pem = await asyncio.to_thread(ssl.get_server_certificate, ("127.0.0.1", port))
+    pem = await asyncio.to_thread(ssl.get_server_certificate, ("127.0.0.1", port), timeout=3)
     return x509.load_pem_x509_certificate(pem.encode()).serial_number
 
 

@@ -13,7 +13,7 @@ from chassis.rpc.server import ListenError
 from chassis.rpc.tls import TlsError, Watch, check
 from granian import net
 from granian.constants import HTTPModes, Interfaces, SSLProtocols
-from granian.server.embed import Server
+from granian.server.embed import AsyncWorker, Server
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.lines import Lines
@@ -26,6 +26,7 @@ _STOPPING = 5.0
 _QUIET = 0.1
 _LOOK_EVERY = 1.0
 _HANDOVER = 1.0  # for the new worker to be there
+_LAST_REQUESTS = 2.5  # of connections that are kept, each of which is answered with the wish to close it
 _OLDEST_TLS = SSLProtocols.tls12
 """Envoy, and the ingress controllers made of it, speak nothing newer to what lies behind them unless they are told to."""
 
@@ -80,27 +81,48 @@ class _BoundServer(Server):
         self._bound = bound
         self._descriptor = -1
         self._door = _Door(app)
+        self._spawned: tuple[int, Any, Any] = (0, None, app)
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._ending = asyncio.Event()
 
     def renew(self, certificate: Path, key: Path) -> None:
-        """Go on with what the files hold now: new connections get it; those that there are end after their requests."""
-        former, leaving = self._descriptor, self._door
-        self._share()
-        self.build_ssl_context(certificate, key, None, _OLDEST_TLS, None, [], False)
-        self.reload()  # type: ignore[no-untyped-call]
-        # The former worker ends `respawn_interval` later, and would drop whoever is just then shaking hands with it or sending
-        # the next request on a connection that is kept.
-        loop = asyncio.get_running_loop()
-        loop.call_later(_HANDOVER, _deafen, former)
-        loop.call_later(_HANDOVER, leaving.leave)
+        """Go on with what the files hold now: new connections get it; those that there are end after their requests.
 
-    def _spawn_worker(self, idx: int, target: Any, callback_loader: Any) -> Any:  # type: ignore[override]
-        if not self.ssl_ctx[0]:  # nothing to be renewed
-            return super()._spawn_worker(idx, target, callback_loader)
-        self._door = _Door(callback_loader)
-        return super()._spawn_worker(idx, target, self._door)
+        Not by the library's own reload, which waits for the former worker's last client: one that stalls would put off every
+        later renewal, for as long as it likes.
+        """
+        self.build_ssl_context(certificate, key, None, _OLDEST_TLS, None, [], False)
+        former, descriptor, door = self.wrks.pop(), self._descriptor, self._door
+        self._share()
+        worker = self._spawn_worker(*self._spawned)
+        self.wrks.append(worker)
+        worker.start()  # type: ignore[no-untyped-call]
+        leaving = asyncio.create_task(self._hand_over(former, descriptor, door))
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
+
+    async def _hand_over(self, former: AsyncWorker, descriptor: int, door: "_Door") -> None:
+        """End a worker in steps: it would drop whoever is just then shaking hands with it or sending the next request."""
+        await self._rest(_HANDOVER)
+        _deafen(descriptor)
+        door.leave()
+        await self._rest(_LAST_REQUESTS)
+        former.terminate()  # type: ignore[no-untyped-call]
+
+    async def _rest(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._ending.wait()
+
+    def _spawn_worker(self, idx: int, target: Any, callback_loader: Any) -> AsyncWorker:  # type: ignore[override]
+        self._spawned = idx, target, callback_loader
+        if self.ssl_ctx[0]:  # else there is nothing to be renewed
+            callback_loader = self._door = _Door(callback_loader)
+        return super()._spawn_worker(idx, target, callback_loader)
 
     def finish(self) -> None:
         """Close the connections and end `serve`."""
+        self._ending.set()
         self.interrupt_signal = True
         self.main_loop_interrupt.set()
 
