@@ -88,3 +88,11 @@ def test_monitoring_selects_the_services_and_nothing_else(watched):
 def test_the_service_for_scanners_from_outside_is_not_scraped_twice(of):
     (outside,) = [item for item in of("external") if rendering.named(item) == "Service/lilitong-checkpoint-external"]
     assert outside["metadata"]["labels"]["lilitong/external"] == "true"
+
+
+def test_a_release_of_which_nothing_is_scraped_any_more_wakes_somebody(watched):
+    """All other rules speak of series that are there: with all pods gone none of them says a word."""
+    (rule,) = [rule for rule in alerts.alerts(watched) if rule["expr"].startswith("absent(")]
+    assert rule["expr"] == 'absent(lilitong_ready{namespace="lilitong"})'
+    assert rule["labels"]["severity"] == "page"
+    assert rule["alert"] == "LilitongDown"

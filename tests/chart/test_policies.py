@@ -3,7 +3,7 @@
 import pytest
 
 from tools.chart import rendering
-from tools.chart.policies import allowed
+from tools.chart.policies import allowed, dns_allowed
 
 pytestmark = pytest.mark.feature("X11")
 
@@ -54,3 +54,35 @@ def test_nobody_reaches_the_services_from_outside_but_through_their_doors(of, pr
 def test_outsiders_who_are_nobody_get_no_rule():
     objects = rendering.render(values="networkPolicy: {peers: {backends: [], scanners: []}}")
     assert not DOORS & allowed(objects)
+
+
+def dns(objects):
+    (policy,) = [item for item in objects if rendering.named(item) == "NetworkPolicy/lilitong-dns"]
+    (rule,) = policy["spec"]["egress"]
+    return rule
+
+
+def test_names_may_also_be_resolved_where_no_pod_of_the_dns_namespace_is():
+    objects = rendering.render(values="networkPolicy: {dns: {peers: [{ipBlock: {cidr: 169.254.20.10/32}}]}}")
+    assert {"ipBlock": {"cidr": "169.254.20.10/32"}} in dns(objects)["to"]
+    assert len(dns(objects)["to"]) == 2
+    assert dns_allowed(objects) == []
+
+
+def test_on_openshift_names_are_resolved_at_another_place_and_port():
+    rule = dns(rendering.render(values="networkPolicy: {dns: {namespace: openshift-dns, ports: [5353]}}"))
+    assert rule["to"] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "openshift-dns"}}}]
+    assert {(port["protocol"], port["port"]) for port in rule["ports"]} == {("UDP", 5353), ("TCP", 5353)}
+
+
+def test_steps_that_become_hooks_find_their_policies_from_the_release_before():
+    """A hook runs before the policies of its own release are there; those before it deny everything that they do not name."""
+    before = rendering.render(
+        rendering.CHART,
+        rendering.CHART / "ci/external-values.yaml",
+        values="migrations: {mode: initContainer}\npostgres: {external: {prepare: {enabled: false}}}",
+    )
+    named = {item["metadata"]["name"]: item for item in before if item["kind"] == "NetworkPolicy"}
+    for step in ("migrate", "prepare"):
+        egress = named[f"lilitong-{step}"]["spec"]["egress"]
+        assert [rule["ports"] for rule in egress] == [[{"protocol": "TCP", "port": 5432}]]

@@ -113,3 +113,18 @@ def test_an_unknown_or_mistyped_field_is_no_valid_object(of, field, value):
 def test_a_field_that_a_custom_resource_does_not_have_is_found_out(of):
     item = next(item for item in of("cnpg") if item["kind"] == "Cluster")
     assert len(problems([item | {"spec": item["spec"] | {"instanses": 3}}], rendering.VERSIONS[0])) == 1
+
+
+def test_where_the_namespace_gives_uids_no_pod_asks_for_one_and_none_is_root():
+    pods = [
+        (rendering.named(item), rendering.pod_spec(item))
+        for item in rendering.render(settings=["podSecurity.fixedIds=false"])
+        if rendering.pod_spec(item) is not None
+    ]
+    assert len(pods) > 8
+    for name, spec in pods:
+        assert not {"runAsUser", "runAsGroup", "fsGroup"} & spec["securityContext"].keys(), name
+        assert spec["securityContext"]["runAsNonRoot"] is True, name
+        assert all(
+            "runAsUser" not in one["securityContext"] for one in rendering.containers({"kind": "Pod", "spec": spec})
+        )

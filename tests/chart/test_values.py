@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 
 import pytest
 
@@ -14,8 +13,8 @@ PRODUCTION = rendering.CHART / "ci/cnpg-values.yaml"
 EXTERNAL = rendering.CHART / "ci/external-values.yaml"
 
 REFUSED = {
-    "quarantine cannot have several replicas, because its volume is ReadWriteOnce": (None, "services.quarantine.replicas=2"),
-    "venue cannot have several replicas, because its volume is ReadWriteOnce": (None, "services.venue.replicas=2"),
+    "quarantine cannot have several replicas, because its volume is for one node": (None, "services.quarantine.replicas=2"),
+    "venue cannot have several replicas, because its volume is for one node": (None, "services.venue.replicas=2"),
     "set services.quarantine.vault.volume.accessMode": (None, "services.quarantine.autoscaling.enabled=true"),
     "minReplicas is above maxReplicas": (None, "services.gateway.autoscaling.enabled=true,services.gateway.autoscaling.minReplicas=9"),
     "would undo each other at every upgrade": (None, "services.gateway.autoscaling.enabled=true,services.gateway.replicas=3"),
@@ -26,6 +25,10 @@ REFUSED = {
     "set services.venue.keys.existingSecret": (PRODUCTION, "services.venue.keys.existingSecret="),
     "set services.quarantine.keys.existingSecret": (PRODUCTION, "services.quarantine.keys.existingSecret="),
     "set eventTraceKey.existingSecret": (PRODUCTION, "eventTraceKey.existingSecret="),
+    "goes into the QR code of every printed paper": (PRODUCTION, "services.venue.settings.verification_url=http://localhost:8080/v/{verification_id}"),
+    "alerts would lead to example.org": (PRODUCTION, "observability.runbookBase=https://example.org/lilitong/docs/runbooks"),
+    "a Service's name begins with a letter": (None, "fullnameOverride=2nd-district"),
+    "nats.quickstart.volume.limit, 1800MB, is more than its size, 1Gi": (None, "nats.quickstart.volume.size=1Gi"),
     "would start a real policy in production": (PRODUCTION, "rehearsal.startPolicy=true"),
     "helm test cannot make tokens of your issuer": (PRODUCTION, "rehearsal.tokensSecret="),
     "postgres.mode external needs postgres.existingSecrets.venue": (EXTERNAL, "postgres.existingSecrets.venue="),
@@ -67,6 +70,19 @@ def test_contradictory_values_are_refused_with_one_sentence(sentence):
 def test_every_refusal_of_the_chart_has_a_case_here():
     text = (rendering.CHART / "templates/_validate.tpl").read_text()
     assert text.count("{{- fail ") == len(REFUSED) - 2  # the first three are one
+
+
+@pytest.mark.parametrize("name", ["2024-spring", "lishi.district"])
+def test_a_release_whose_name_makes_no_name_of_a_service_is_refused(name):
+    with pytest.raises(rendering.HelmError, match="begins with a letter"):
+        rendering.render(release=name)
+    assert rendering.render(release=name, settings=["fullnameOverride=lishi"])
+
+
+def test_a_volume_of_one_pod_is_replaced_as_one_of_one_node_is():
+    objects = rendering.render(settings=["services.quarantine.vault.volume.accessMode=ReadWriteOncePod"])
+    (item,) = [one for one in objects if rendering.named(one) == "Deployment/lilitong-quarantine"]
+    assert item["spec"]["strategy"] == {"type": "Recreate"}
 
 
 @pytest.mark.parametrize(
@@ -114,17 +130,6 @@ def test_pages_tell_only_of_values_that_there_are():
     told = list(told_settings())
     assert told
     assert [(page, path) for page, path in told if not known(schema, path)] == []
-
-
-def test_notes_tell_how_to_go_on(tmp_path):
-    shutil.copytree(rendering.CHART, tmp_path / "chart")
-    # Helm prints the notes of an installed release only; here they are a field of an object.
-    told = 'apiVersion: v1\nkind: Notes\nmetadata: {name: notes}\ntext: {{ include (print $.Template.BasePath "/NOTES.txt") . | quote }}\n'
-    (tmp_path / "chart/templates/notes.yaml").write_text(told)
-    said = next(item for item in rendering.render(tmp_path / "chart") if item["kind"] == "Notes")["text"]
-    assert "helm -n lilitong test lilitong" in said
-    assert "port-forward svc/lilitong-gateway 8080:8080" in said
-    assert "delete secret,pvc -l app.kubernetes.io/instance=lilitong" in said
 
 
 def test_large_numbers_are_written_as_numbers(of):

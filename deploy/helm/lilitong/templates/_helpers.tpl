@@ -38,6 +38,9 @@ app.kubernetes.io/version: {{ $root.Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 app.kubernetes.io/part-of: lilitong
 helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" }}
+{{- with $root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
 {{- end -}}
 
 {{/* Our four services, as JSON: {"list": […]}. */}}
@@ -216,6 +219,8 @@ gateway.networking.k8s.io/{{ $version }}
 {{- if eq .Values.postgres.mode "quickstart" -}}{{- $list = append $list "postgres" -}}{{- end -}}
 {{- if or (eq .Values.postgres.mode "quickstart") .Values.postgres.external.prepare.enabled -}}{{- $list = append $list "prepare" -}}{{- end -}}
 {{- if eq .Values.nats.mode "quickstart" -}}{{- $list = append $list "nats" -}}{{- end -}}
+{{- if .Values.backup.enabled -}}{{- $list = append $list "backup" -}}{{- end -}}
+{{- if .Values.backup.keys.enabled -}}{{- $list = append $list "backup-keys" -}}{{- end -}}
 {{- if .Values.rehearsal.enabled -}}{{- $list = append $list "rehearsal" -}}{{- end -}}
 {{- dict "list" $list | toJson -}}
 {{- end -}}

@@ -2,12 +2,18 @@
 What pods are made of. Restricted pod security everywhere: no root, no privileges, nothing writable but what is named.
 */}}
 
-{{/* Pod security. Takes a uid: 65532 of our images, that of a server's image otherwise. */}}
+{{/*
+Pod security. Takes (list $ uid): 65532 of our images, that of a server's image otherwise. Where the namespace gives uids (OpenShift)
+none is asked for: its admission would refuse the pod.
+*/}}
 {{- define "lilitong.podSecurity" -}}
+{{- $root := index . 0 -}}{{- $uid := index . 1 -}}
 runAsNonRoot: true
-runAsUser: {{ . }}
-runAsGroup: {{ . }}
-fsGroup: {{ . }}
+{{- if $root.Values.podSecurity.fixedIds }}
+runAsUser: {{ $uid }}
+runAsGroup: {{ $uid }}
+fsGroup: {{ $uid }}
+{{- end }}
 # Volumes are not walked again at each start once their root belongs to the group.
 fsGroupChangePolicy: OnRootMismatch
 seccompProfile: {type: RuntimeDefault}
@@ -28,7 +34,7 @@ serviceAccountName: {{ include "lilitong.fullname" $root }}-{{ index . 1 }}
 {{ end -}}
 {{ include "lilitong.placed" . }}
 securityContext:
-  {{- include "lilitong.podSecurity" 65532 | nindent 2 }}
+  {{- include "lilitong.podSecurity" (list $root 65532) | nindent 2 }}
 {{- end -}}
 
 {{/* No token, where images come from, and on which nodes: a service's own choice, else that of all. Takes (list $ component). */}}
@@ -131,6 +137,9 @@ tolerations:
 {{- $prefix := upper $service -}}{{- $name := include "lilitong.fullname" $root -}}
 {{- $store := has $service (include "lilitong.stores" $root | fromJson).list -}}
 - {name: HOME, value: /tmp}
+{{- if $root.Values.auth.caSecret }}
+- {name: SSL_CERT_FILE, value: /etc/lilitong/authorities/ca.crt}
+{{- end }}
 - {name: {{ $prefix }}_LISTEN, value: {{ ternary "0.0.0.0:50051" "0.0.0.0:8080" $store | quote }}}
 - {name: {{ $prefix }}_METRICS_LISTEN, value: "0.0.0.0:9464"}
 - {name: {{ $prefix }}_JWKS, value: {{ default "/etc/lilitong/issuer/tls.crt" $root.Values.auth.jwksUrl | quote }}}
@@ -185,6 +194,9 @@ tolerations:
 {{- define "lilitong.mounts" -}}
 {{- $root := index . 0 -}}{{- $service := index . 1 -}}{{- $values := get $root.Values.services $service -}}
 - {name: tmp, mountPath: /tmp}
+{{- if $root.Values.auth.caSecret }}
+- {name: authorities, mountPath: /etc/lilitong/authorities, readOnly: true}
+{{- end }}
 {{- if eq (include "lilitong.ownIssuer" $root) "true" }}
 - {name: issuer, mountPath: /etc/lilitong/issuer, readOnly: true}
 {{- end }}
@@ -221,6 +233,13 @@ tolerations:
 {{- $name := include "lilitong.fullname" $root -}}
 - name: tmp
   emptyDir: {sizeLimit: 64Mi}
+{{- with $root.Values.auth.caSecret }}
+- name: authorities
+  secret:
+    secretName: {{ . }}
+    items: [{key: ca.crt, path: ca.crt}]
+    defaultMode: 0440
+{{- end }}
 {{- if eq (include "lilitong.ownIssuer" $root) "true" }}
 # The certificate alone: the key that signs people's tokens is mounted nowhere but in `helm test`.
 - name: issuer
@@ -324,8 +343,7 @@ readinessProbe:
   securityContext:
     {{- include "lilitong.containerSecurity" $root | nindent 4 }}
   resources:
-    requests: {cpu: 50m, memory: 96Mi}
-    limits: {memory: 256Mi}
+    {{- toYaml $root.Values.steps.resources | nindent 4 }}
   volumeMounts:
     - {name: tmp, mountPath: /tmp}
     {{- if include "lilitong.postgresCaVolume" $root }}

@@ -3,21 +3,30 @@ Values that contradict each other stop here, each with one sentence that says wh
 tell is in values.schema.json.
 */}}
 
+{{/* Bytes of a volume's size or of a server's limit on it. Takes the text. */}}
+{{- define "lilitong.bytes" -}}
+{{- $units := dict "Mi" 1048576 "MB" 1048576 "Gi" 1073741824 "GB" 1073741824 "Ti" 1099511627776 -}}
+{{- mul (regexFind "^[0-9]+" . | int64) (get $units (regexFind "[A-Za-z]+$" .)) -}}
+{{- end -}}
+
 {{/* "true" when a service has a volume that one node alone can mount. Takes (list $ service). */}}
 {{- define "lilitong.alone" -}}
 {{- $values := get (index . 0).Values.services (index . 1) -}}
-{{- if and (eq (index . 1) "quarantine") (eq $values.vault.volume.accessMode "ReadWriteOnce") -}}true
-{{- else if and (eq (index . 1) "venue") (not $values.photos.url) (eq $values.photos.volume.accessMode "ReadWriteOnce") -}}true
+{{- if and (eq (index . 1) "quarantine") (ne $values.vault.volume.accessMode "ReadWriteMany") -}}true
+{{- else if and (eq (index . 1) "venue") (not $values.photos.url) (ne $values.photos.volume.accessMode "ReadWriteMany") -}}true
 {{- end -}}
 {{- end -}}
 
 {{- define "lilitong.validate" -}}
 {{- $v := .Values -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" (include "lilitong.fullname" .)) -}}
+{{- fail (printf "objects would be called %s-…, and a Service's name begins with a letter and has lower-case letters, digits and hyphens only: call the release otherwise, or set fullnameOverride." (include "lilitong.fullname" .)) -}}
+{{- end -}}
 {{- range $service := (include "lilitong.services" . | fromJson).list -}}
 {{- $s := get $v.services $service -}}
 {{- if and (eq (include "lilitong.alone" (list $ $service)) "true") (or $s.autoscaling.enabled (gt (int $s.replicas) 1)) -}}
 {{- $what := ternary "services.quarantine.vault.volume.accessMode: ReadWriteMany" "services.venue.photos.url or photos.volume.accessMode: ReadWriteMany" (eq $service "quarantine") -}}
-{{- fail (printf "%s cannot have several replicas, because its volume is ReadWriteOnce: set %s, or one replica and no autoscaling." $service $what) -}}
+{{- fail (printf "%s cannot have several replicas, because its volume is for one node: set %s, or one replica and no autoscaling." $service $what) -}}
 {{- end -}}
 {{- if and $s.autoscaling.enabled (gt (int $s.autoscaling.minReplicas) (int $s.autoscaling.maxReplicas)) -}}
 {{- fail (printf "services.%s.autoscaling.minReplicas is above maxReplicas." $service) -}}
@@ -48,6 +57,12 @@ tell is in values.schema.json.
 {{- end -}}
 {{- if not $v.eventTraceKey.existingSecret -}}
 {{- fail "profile production takes the event trace key from your secret store: set eventTraceKey.existingSecret." -}}
+{{- end -}}
+{{- if contains "://localhost" $v.services.venue.settings.verification_url -}}
+{{- fail "services.venue.settings.verification_url goes into the QR code of every printed paper, and names localhost: set the address at which phones reach the gateway." -}}
+{{- end -}}
+{{- if and $v.observability.prometheusRule.enabled (contains "://example.org/" $v.observability.runbookBase) -}}
+{{- fail "alerts would lead to example.org: set observability.runbookBase to where docs/runbooks is served." -}}
 {{- end -}}
 {{- if and $v.rehearsal.enabled $v.rehearsal.startPolicy -}}
 {{- fail "rehearsal.startPolicy would start a real policy in production: set it to false." -}}
@@ -94,6 +109,9 @@ tell is in values.schema.json.
 {{- fail "nats.streamReplicas is above nats.quickstart.replicas: each copy of a stream needs a server." -}}
 {{- end -}}
 
+{{- if and (eq $v.nats.mode "quickstart") (gt (include "lilitong.bytes" $v.nats.quickstart.volume.limit | int64) (include "lilitong.bytes" $v.nats.quickstart.volume.size | int64)) -}}
+{{- fail (printf "nats.quickstart.volume.limit, %s, is more than its size, %s: JetStream would fill the volume and stop." $v.nats.quickstart.volume.limit $v.nats.quickstart.volume.size) -}}
+{{- end -}}
 {{- if and (eq $v.nats.mode "quickstart") (gt (int $v.nats.quickstart.replicas) 1) (eq $v.tls.mode "off") (not $v.networkPolicy.enabled) -}}
 {{- fail "a NATS cluster without TLS and without network policies lets any pod in as a server: turn one of them on." -}}
 {{- end -}}
