@@ -6,6 +6,7 @@ import pytest
 
 from tools.chart import rendering
 from tools.chart.rules import component
+from tools.chart.validating import problems
 
 pytestmark = pytest.mark.feature("X11")
 
@@ -118,6 +119,15 @@ services: {venue: {nodeSelector: {pool: venues}}}
     }
     assert pods["Deployment/lilitong-venue"]["nodeSelector"] == {"pool": "venues"}
     assert all(spec["tolerations"] == [{"key": "district", "operator": "Exists"}] for spec in pods.values())
+
+
+def test_the_operators_instances_go_where_the_release_is_to_be_too():
+    values = "scheduling: {nodeSelector: {pool: district}, tolerations: [{key: district, operator: Exists}]}"
+    objects = rendering.render(rendering.CHART, rendering.CHART / "ci/cnpg-values.yaml", values=values)
+    (cluster,) = [item for item in objects if item["kind"] == "Cluster"]
+    placed = {name: cluster["spec"]["affinity"][name] for name in ("nodeSelector", "tolerations")}
+    assert placed == {"nodeSelector": {"pool": "district"}, "tolerations": [{"key": "district", "operator": "Exists"}]}
+    assert problems([cluster], rendering.VERSIONS[-1]) == []
 
 
 def test_autoscaled_services_have_no_fixed_replicas(of):
