@@ -67,6 +67,7 @@ _VERIFIED = "Whoever stands before a door checks what hangs there; the answer na
 _PUBLISHED = (
     "Whoever wants to draw again must be able to. Before it is published it is for nobody; it holds ids and no names."
 )
+_OVER = "Nobody draws again what they cannot find; only spot checks that are over are listed, without venues or people."
 OPEN: Final[Mapping[str, str]] = {
     "/grpc.health.v1.Health": "Probes carry no credentials; the answer is one word.",
     "/grpc.reflection.v1alpha.ServerReflection": "Contracts are public.",
@@ -77,6 +78,8 @@ OPEN: Final[Mapping[str, str]] = {
     "GET /v1/document-verifications/{verification_id}": _VERIFIED,
     "/lilitong.venue.v1.SpotCheckService/GetSpotCheckRecord": _PUBLISHED,
     "GET /v1/spot-checks/{draw_id}/record": _PUBLISHED,
+    "/lilitong.venue.v1.SpotCheckService/ListPublishedSpotChecks": _OVER,
+    "GET /v1/published-spot-checks": _OVER,
 }
 """What anybody may call, beside the RPCs and routes with rules."""
 

@@ -6,7 +6,7 @@ from chassis.rpc.status import to_proto
 from gateway.documentation.document import request_example
 from gateway.routes import OPERATIONS
 from lilitong.quarantine.v1 import pass_pb2, register_pb2
-from lilitong.venue.v1 import inspection_pb2, venue_pb2, visit_pb2
+from lilitong.venue.v1 import inspection_pb2, obligation_pb2, venue_pb2, visit_pb2
 
 BATCHES = [pytest.param(each, id=each.id) for each in OPERATIONS if each.batch is not None]
 KEYS = [f"6f9619ff-8b86-4d01-b42d-00cf4fc964f{digit}" for digit in range(10)]
@@ -34,6 +34,9 @@ def answers(operation):
         ),
         "BatchRecordInspections": lambda request: inspection_pb2.BatchRecordInspectionsResponse(
             results=[{"inspection_id": each.inspection_id, "response": {"step": 1}} for each in request.requests]
+        ),
+        "BatchServeObligations": lambda request: obligation_pb2.BatchServeObligationsResponse(
+            results=[{"venue_id": each.venue_id, "response": {"obligations": []}} for each in request.requests]
         ),
         "BatchCheckIn": lambda request: visit_pb2.BatchCheckInResponse(
             results=[{"response": {"outcome": 1, "visit_ids": [each.visit_key.hex()]}} for each in request.requests]

@@ -9,6 +9,7 @@ from gateway import codec
 from gateway.documentation.document import document, request_example, text
 from gateway.documentation.schemas import Schemas
 from gateway.operations import KEY_FIELD, rules_of
+from gateway.records import LIST_PATH as PUBLISHED
 from gateway.records import PATH as RECORD
 from gateway.routes import OPERATIONS
 from gateway.verification import PATH as VERIFICATION
@@ -46,7 +47,11 @@ def test_every_operation_is_named_explained_and_guarded(described):
             assert any(status.startswith("4") for status in operation["responses"]), path
             assert operation["security"] == ([{"token": []}] if path in guarded else []), path
     assert len(ids) == len(set(ids))
-    assert {path for path in described["paths"] if path.startswith("/v1/")} == guarded | {VERIFICATION, RECORD}
+    assert {path for path in described["paths"] if path.startswith("/v1/")} == guarded | {
+        VERIFICATION,
+        RECORD,
+        PUBLISHED,
+    }
 
 
 def test_every_schema_that_is_referred_to_exists(described):

@@ -129,7 +129,7 @@ async def test_a_body_cannot_give_what_the_path_or_a_header_gives(door, operatio
 
 def test_every_rpc_meant_for_people_has_a_route_and_none_meant_for_machines():
     from gateway.clients import _MODULES
-    from gateway.records import RECORD
+    from gateway.records import LIST, RECORD
     from gateway.routes.documents import DOCUMENTS
 
     served = {operation.rpc.path for operation in OPERATIONS}
@@ -141,7 +141,7 @@ def test_every_rpc_meant_for_people_has_a_route_and_none_meant_for_machines():
         for method in service.methods
     }
     # What anybody may look up is served apart, see gateway.opened.
-    assert served | {DOCUMENTS["VerifyDocument"].path, RECORD.path} == offered
+    assert served | {DOCUMENTS["VerifyDocument"].path, RECORD.path, LIST.path} == offered
     assert len(OPERATIONS) == len(served)
 
 

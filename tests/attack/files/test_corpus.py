@@ -9,6 +9,7 @@ import re
 import pytest
 from register import files
 from register.hostile import CORPUS
+from venue.register.imports.texts import ROWS
 
 pytestmark = [pytest.mark.slow, pytest.mark.feature("V1", "R9", "X8"), pytest.mark.timeout(240)]
 LIVE = set("=+-@|%\t\r\n＝＋－＠")
@@ -39,11 +40,12 @@ async def judge(office, upload, stored):
         )
     rejected, line_before = 0, 0
     async for line in office.report(job["import_id"]):
-        ((number, column, reason, excerpt),) = csv.reader([line])
+        ((number, column, reason, excerpt, *said),) = csv.reader([line])
         assert int(number) >= max(line_before, 2), (upload.name, line)
         rejected += int(number) != line_before
         line_before = int(number)
         assert re.fullmatch("[A-Z_]+", reason), (upload.name, line)
+        assert tuple(said) == ROWS[reason], (upload.name, line)
         assert column or reason in OF_THE_ROW, (upload.name, line)
         assert len(excerpt) <= 62, (upload.name, line)
         for cell in (column, reason, excerpt):

@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!lilitong/venue/v1/code_task.proto\x12\x11lilitong.venue.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd2\x03\n\x08\x43odeTask\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x10\n\x08venue_id\x18\x02 \x01(\t\x12\x12\n\nvenue_name\x18\x03 \x01(\t\x12\x0c\n\x04\x61rea\x18\x04 \x01(\t\x12\x0c\n\x04zone\x18\x05 \x01(\r\x12\x11\n\tzone_name\x18\x06 \x01(\t\x12\x33\n\tsuspicion\x18\x07 \x01(\x0e\x32 .lilitong.venue.v1.CodeSuspicion\x12\x30\n\x0cwindow_start\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0ewindow_minutes\x18\t \x01(\r\x12\x0c\n\x04seen\x18\n \x01(\r\x12\r\n\x05limit\x18\x0b \x01(\r\x12-\n\traised_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x07\x66inding\x18\r \x01(\x0e\x32\x1e.lilitong.venue.v1.CodeFinding\x12\x0c\n\x04note\x18\x0e \x01(\t\x12\x13\n\x0b\x61nswered_by\x18\x0f \x01(\t\x12/\n\x0b\x61nswered_at\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x64rill_id\x18\x11 \x01(\t\"\x88\x01\n\x14ListCodeTasksRequest\x12\"\n\x04\x61rea\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^[0-9]{2,18}$\x12\x11\n\topen_only\x18\x02 \x01(\x08\x12\x1b\n\tpage_size\x18\x03 \x01(\rB\x08\xbaH\x05*\x03\x18\xf4\x03\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"\\\n\x15ListCodeTasksResponse\x12*\n\x05tasks\x18\x01 \x03(\x0b\x32\x1b.lilitong.venue.v1.CodeTask\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa7\x01\n\x15\x41nswerCodeTaskRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x19\n\x07task_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12;\n\x07\x66inding\x18\x03 \x01(\x0e\x32\x1e.lilitong.venue.v1.CodeFindingB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x18\n\x04note\x18\x04 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xf4\x03\"C\n\x16\x41nswerCodeTaskResponse\x12)\n\x04task\x18\x01 \x01(\x0b\x32\x1b.lilitong.venue.v1.CodeTask\"D\n\x0f\x43odeTaskChanged\x12\x31\n\x04task\x18\x01 \x01(\x0b\x32\x1b.lilitong.venue.v1.CodeTaskB\x06\xbaH\x03\xc8\x01\x01*\x87\x01\n\rCodeSuspicion\x12\x1e\n\x1a\x43ODE_SUSPICION_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43ODE_SUSPICION_RATE\x10\x01\x12\x1b\n\x17\x43ODE_SUSPICION_AT_NIGHT\x10\x02\x12 \n\x1c\x43ODE_SUSPICION_BESIDE_SCREEN\x10\x03*`\n\x0b\x43odeFinding\x12\x1c\n\x18\x43ODE_FINDING_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43ODE_FINDING_COPIED\x10\x01\x12\x1a\n\x16\x43ODE_FINDING_EXPLAINED\x10\x02\x32\xdc\x01\n\x0f\x43odeTaskService\x12\x62\n\rListCodeTasks\x12\'.lilitong.venue.v1.ListCodeTasksRequest\x1a(.lilitong.venue.v1.ListCodeTasksResponse\x12\x65\n\x0e\x41nswerCodeTask\x12(.lilitong.venue.v1.AnswerCodeTaskRequest\x1a).lilitong.venue.v1.AnswerCodeTaskResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!lilitong/venue/v1/code_task.proto\x12\x11lilitong.venue.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd2\x03\n\x08\x43odeTask\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x10\n\x08venue_id\x18\x02 \x01(\t\x12\x12\n\nvenue_name\x18\x03 \x01(\t\x12\x0c\n\x04\x61rea\x18\x04 \x01(\t\x12\x0c\n\x04zone\x18\x05 \x01(\r\x12\x11\n\tzone_name\x18\x06 \x01(\t\x12\x33\n\tsuspicion\x18\x07 \x01(\x0e\x32 .lilitong.venue.v1.CodeSuspicion\x12\x30\n\x0cwindow_start\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0ewindow_minutes\x18\t \x01(\r\x12\x0c\n\x04seen\x18\n \x01(\r\x12\r\n\x05limit\x18\x0b \x01(\r\x12-\n\traised_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x07\x66inding\x18\r \x01(\x0e\x32\x1e.lilitong.venue.v1.CodeFinding\x12\x0c\n\x04note\x18\x0e \x01(\t\x12\x13\n\x0b\x61nswered_by\x18\x0f \x01(\t\x12/\n\x0b\x61nswered_at\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x64rill_id\x18\x11 \x01(\t\"\xb4\x01\n\x14ListCodeTasksRequest\x12\"\n\x04\x61rea\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^[0-9]{2,18}$\x12\x11\n\topen_only\x18\x02 \x01(\x08\x12\x1b\n\tpage_size\x18\x03 \x01(\rB\x08\xbaH\x05*\x03\x18\xf4\x03\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12*\n\x08\x64rill_id\x18\x05 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{0,64}$\"\\\n\x15ListCodeTasksResponse\x12*\n\x05tasks\x18\x01 \x03(\x0b\x32\x1b.lilitong.venue.v1.CodeTask\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa7\x01\n\x15\x41nswerCodeTaskRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x19\n\x07task_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12;\n\x07\x66inding\x18\x03 \x01(\x0e\x32\x1e.lilitong.venue.v1.CodeFindingB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x18\n\x04note\x18\x04 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xf4\x03\"C\n\x16\x41nswerCodeTaskResponse\x12)\n\x04task\x18\x01 \x01(\x0b\x32\x1b.lilitong.venue.v1.CodeTask\"D\n\x0f\x43odeTaskChanged\x12\x31\n\x04task\x18\x01 \x01(\x0b\x32\x1b.lilitong.venue.v1.CodeTaskB\x06\xbaH\x03\xc8\x01\x01*\x87\x01\n\rCodeSuspicion\x12\x1e\n\x1a\x43ODE_SUSPICION_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43ODE_SUSPICION_RATE\x10\x01\x12\x1b\n\x17\x43ODE_SUSPICION_AT_NIGHT\x10\x02\x12 \n\x1c\x43ODE_SUSPICION_BESIDE_SCREEN\x10\x03*`\n\x0b\x43odeFinding\x12\x1c\n\x18\x43ODE_FINDING_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43ODE_FINDING_COPIED\x10\x01\x12\x1a\n\x16\x43ODE_FINDING_EXPLAINED\x10\x02\x32\xdc\x01\n\x0f\x43odeTaskService\x12\x62\n\rListCodeTasks\x12\'.lilitong.venue.v1.ListCodeTasksRequest\x1a(.lilitong.venue.v1.ListCodeTasksResponse\x12\x65\n\x0e\x41nswerCodeTask\x12(.lilitong.venue.v1.AnswerCodeTaskRequest\x1a).lilitong.venue.v1.AnswerCodeTaskResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,6 +39,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTCODETASKSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\005*\003\030\364\003'
   _globals['_LISTCODETASKSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTCODETASKSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\310\001'
+  _globals['_LISTCODETASKSREQUEST'].fields_by_name['drill_id']._loaded_options = None
+  _globals['_LISTCODETASKSREQUEST'].fields_by_name['drill_id']._serialized_options = b'\272H\025r\0232\021^[a-z0-9-]{0,64}$'
   _globals['_ANSWERCODETASKREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_ANSWERCODETASKREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_ANSWERCODETASKREQUEST'].fields_by_name['task_id']._loaded_options = None
@@ -49,22 +51,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ANSWERCODETASKREQUEST'].fields_by_name['note']._serialized_options = b'\272H\007r\005\020\001\030\364\003'
   _globals['_CODETASKCHANGED'].fields_by_name['task']._loaded_options = None
   _globals['_CODETASKCHANGED'].fields_by_name['task']._serialized_options = b'\272H\003\310\001\001'
-  _globals['_CODESUSPICION']._serialized_start=1130
-  _globals['_CODESUSPICION']._serialized_end=1265
-  _globals['_CODEFINDING']._serialized_start=1267
-  _globals['_CODEFINDING']._serialized_end=1363
+  _globals['_CODESUSPICION']._serialized_start=1174
+  _globals['_CODESUSPICION']._serialized_end=1309
+  _globals['_CODEFINDING']._serialized_start=1311
+  _globals['_CODEFINDING']._serialized_end=1407
   _globals['_CODETASK']._serialized_start=119
   _globals['_CODETASK']._serialized_end=585
   _globals['_LISTCODETASKSREQUEST']._serialized_start=588
-  _globals['_LISTCODETASKSREQUEST']._serialized_end=724
-  _globals['_LISTCODETASKSRESPONSE']._serialized_start=726
-  _globals['_LISTCODETASKSRESPONSE']._serialized_end=818
-  _globals['_ANSWERCODETASKREQUEST']._serialized_start=821
-  _globals['_ANSWERCODETASKREQUEST']._serialized_end=988
-  _globals['_ANSWERCODETASKRESPONSE']._serialized_start=990
-  _globals['_ANSWERCODETASKRESPONSE']._serialized_end=1057
-  _globals['_CODETASKCHANGED']._serialized_start=1059
-  _globals['_CODETASKCHANGED']._serialized_end=1127
-  _globals['_CODETASKSERVICE']._serialized_start=1366
-  _globals['_CODETASKSERVICE']._serialized_end=1586
+  _globals['_LISTCODETASKSREQUEST']._serialized_end=768
+  _globals['_LISTCODETASKSRESPONSE']._serialized_start=770
+  _globals['_LISTCODETASKSRESPONSE']._serialized_end=862
+  _globals['_ANSWERCODETASKREQUEST']._serialized_start=865
+  _globals['_ANSWERCODETASKREQUEST']._serialized_end=1032
+  _globals['_ANSWERCODETASKRESPONSE']._serialized_start=1034
+  _globals['_ANSWERCODETASKRESPONSE']._serialized_end=1101
+  _globals['_CODETASKCHANGED']._serialized_start=1103
+  _globals['_CODETASKCHANGED']._serialized_end=1171
+  _globals['_CODETASKSERVICE']._serialized_start=1410
+  _globals['_CODETASKSERVICE']._serialized_end=1630
 # @@protoc_insertion_point(module_scope)

@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n lilitong/venue/v1/document.proto\x12\x11lilitong.venue.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd8\x02\n\x08\x44ocument\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12-\n\x04kind\x18\x02 \x01(\x0e\x32\x1f.lilitong.venue.v1.DocumentKind\x12\x0e\n\x06number\x18\x03 \x01(\t\x12\x10\n\x08venue_id\x18\x04 \x01(\t\x12\x12\n\nvenue_name\x18\x05 \x01(\t\x12\x14\n\x0cissuing_body\x18\x06 \x01(\t\x12-\n\tissued_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x08standing\x18\x08 \x01(\x0e\x32#.lilitong.venue.v1.DocumentStanding\x12\x11\n\tsource_id\x18\t \x01(\t\x12\x18\n\x10template_version\x18\n \x01(\r\x12\x17\n\x0fverification_id\x18\x0b \x01(\t\x12\x10\n\x08\x64rill_id\x18\x0c \x01(\t\"O\n\x12IssuePosterRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1b\n\x04zone\x18\x02 \x01(\rB\r\xbaH\n*\x08\x18\xff\xff\xff\xff\x07 \x00\"D\n\x13IssuePosterResponse\x12-\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1b.lilitong.venue.v1.Document\"3\n\x12GetDocumentRequest\x12\x1d\n\x0b\x64ocument_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"D\n\x13GetDocumentResponse\x12-\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1b.lilitong.venue.v1.Document\"\xae\x01\n\x14ListDocumentsRequest\x12\"\n\x04\x61rea\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^[0-9]{6,18}$\x12\x37\n\x04kind\x18\x02 \x01(\x0e\x32\x1f.lilitong.venue.v1.DocumentKindB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1b\n\tpage_size\x18\x03 \x01(\rB\x08\xbaH\x05*\x03\x18\xf4\x03\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"o\n\x15ListDocumentsResponse\x12.\n\tdocuments\x18\x01 \x03(\x0b\x32\x1b.lilitong.venue.v1.Document\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\r\n\x05total\x18\x03 \x01(\x04\"r\n\x19ListVenueDocumentsRequest\x12\x1a\n\x08venue_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1b\n\tpage_size\x18\x02 \x01(\rB\x08\xbaH\x05*\x03\x18\xf4\x03\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"e\n\x1aListVenueDocumentsResponse\x12.\n\tdocuments\x18\x01 \x03(\x0b\x32\x1b.lilitong.venue.v1.Document\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"s\n\x15RenderDocumentRequest\x12\x1d\n\x0b\x64ocument_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12;\n\x06\x66ormat\x18\x02 \x01(\x0e\x32!.lilitong.venue.v1.DocumentFormatB\x08\xbaH\x05\x82\x01\x02\x10\x01\":\n\x16RenderDocumentResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x12\n\nmedia_type\x18\x02 \x01(\t\";\n\x15VerifyDocumentRequest\x12\"\n\x0fverification_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"W\n\x16VerifyDocumentResponse\x12=\n\x0cverification\x18\x01 \x01(\x0b\x32\'.lilitong.venue.v1.DocumentVerification\"\xc7\x02\n\x14\x44ocumentVerification\x12\x0f\n\x07genuine\x18\x01 \x01(\x08\x12\x10\n\x08in_force\x18\x02 \x01(\x08\x12\x35\n\x08standing\x18\x03 \x01(\x0e\x32#.lilitong.venue.v1.DocumentStanding\x12-\n\x04kind\x18\x04 \x01(\x0e\x32\x1f.lilitong.venue.v1.DocumentKind\x12\x0e\n\x06number\x18\x05 \x01(\t\x12\x14\n\x0cissuing_body\x18\x06 \x01(\t\x12-\n\tissued_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nvenue_name\x18\x08 \x01(\t\x12\r\n\x05\x64rill\x18\t \x01(\x08\x12.\n\nchecked_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\xe2\x02\n\x0c\x44ocumentKind\x12\x1d\n\x19\x44OCUMENT_KIND_UNSPECIFIED\x10\x00\x12!\n\x1d\x44OCUMENT_KIND_INSPECTION_FORM\x10\x01\x12&\n\"DOCUMENT_KIND_RECTIFICATION_NOTICE\x10\x02\x12\x1d\n\x19\x44OCUMENT_KIND_YELLOW_CARD\x10\x03\x12\x1a\n\x16\x44OCUMENT_KIND_RED_CARD\x10\x04\x12%\n!DOCUMENT_KIND_SUSPENSION_DECISION\x10\x05\x12\x16\n\x12\x44OCUMENT_KIND_SEAL\x10\x06\x12*\n&DOCUMENT_KIND_LETTER_OF_RESPONSIBILITY\x10\x07\x12(\n$DOCUMENT_KIND_NOTICE_OF_REQUIREMENTS\x10\x08\x12\x18\n\x14\x44OCUMENT_KIND_POSTER\x10\t*\xb4\x01\n\x10\x44ocumentStanding\x12!\n\x1d\x44OCUMENT_STANDING_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x44OCUMENT_STANDING_IN_FORCE\x10\x01\x12 \n\x1c\x44OCUMENT_STANDING_SUPERSEDED\x10\x02\x12\x1e\n\x1a\x44OCUMENT_STANDING_ANNULLED\x10\x03\x12\x1b\n\x17\x44OCUMENT_STANDING_ENDED\x10\x04*|\n\x0e\x44ocumentFormat\x12\x1f\n\x1b\x44OCUMENT_FORMAT_UNSPECIFIED\x10\x00\x12\x17\n\x13\x44OCUMENT_FORMAT_PDF\x10\x01\x12\x17\n\x13\x44OCUMENT_FORMAT_SVG\x10\x02\x12\x17\n\x13\x44OCUMENT_FORMAT_PNG\x10\x03\x32\xf2\x04\n\x0f\x44ocumentService\x12\\\n\x0bIssuePoster\x12%.lilitong.venue.v1.IssuePosterRequest\x1a&.lilitong.venue.v1.IssuePosterResponse\x12\\\n\x0bGetDocument\x12%.lilitong.venue.v1.GetDocumentRequest\x1a&.lilitong.venue.v1.GetDocumentResponse\x12\x62\n\rListDocuments\x12\'.lilitong.venue.v1.ListDocumentsRequest\x1a(.lilitong.venue.v1.ListDocumentsResponse\x12q\n\x12ListVenueDocuments\x12,.lilitong.venue.v1.ListVenueDocumentsRequest\x1a-.lilitong.venue.v1.ListVenueDocumentsResponse\x12\x65\n\x0eRenderDocument\x12(.lilitong.venue.v1.RenderDocumentRequest\x1a).lilitong.venue.v1.RenderDocumentResponse\x12\x65\n\x0eVerifyDocument\x12(.lilitong.venue.v1.VerifyDocumentRequest\x1a).lilitong.venue.v1.VerifyDocumentResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n lilitong/venue/v1/document.proto\x12\x11lilitong.venue.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd8\x02\n\x08\x44ocument\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12-\n\x04kind\x18\x02 \x01(\x0e\x32\x1f.lilitong.venue.v1.DocumentKind\x12\x0e\n\x06number\x18\x03 \x01(\t\x12\x10\n\x08venue_id\x18\x04 \x01(\t\x12\x12\n\nvenue_name\x18\x05 \x01(\t\x12\x14\n\x0cissuing_body\x18\x06 \x01(\t\x12-\n\tissued_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x08standing\x18\x08 \x01(\x0e\x32#.lilitong.venue.v1.DocumentStanding\x12\x11\n\tsource_id\x18\t \x01(\t\x12\x18\n\x10template_version\x18\n \x01(\r\x12\x17\n\x0fverification_id\x18\x0b \x01(\t\x12\x10\n\x08\x64rill_id\x18\x0c \x01(\t\"O\n\x12IssuePosterRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1b\n\x04zone\x18\x02 \x01(\rB\r\xbaH\n*\x08\x18\xff\xff\xff\xff\x07 \x00\"D\n\x13IssuePosterResponse\x12-\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1b.lilitong.venue.v1.Document\"3\n\x12GetDocumentRequest\x12\x1d\n\x0b\x64ocument_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"D\n\x13GetDocumentResponse\x12-\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1b.lilitong.venue.v1.Document\"\xda\x01\n\x14ListDocumentsRequest\x12\"\n\x04\x61rea\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^[0-9]{6,18}$\x12\x37\n\x04kind\x18\x02 \x01(\x0e\x32\x1f.lilitong.venue.v1.DocumentKindB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1b\n\tpage_size\x18\x03 \x01(\rB\x08\xbaH\x05*\x03\x18\xf4\x03\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12*\n\x08\x64rill_id\x18\x05 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{0,64}$\"o\n\x15ListDocumentsResponse\x12.\n\tdocuments\x18\x01 \x03(\x0b\x32\x1b.lilitong.venue.v1.Document\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\r\n\x05total\x18\x03 \x01(\x04\"r\n\x19ListVenueDocumentsRequest\x12\x1a\n\x08venue_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1b\n\tpage_size\x18\x02 \x01(\rB\x08\xbaH\x05*\x03\x18\xf4\x03\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"e\n\x1aListVenueDocumentsResponse\x12.\n\tdocuments\x18\x01 \x03(\x0b\x32\x1b.lilitong.venue.v1.Document\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"s\n\x15RenderDocumentRequest\x12\x1d\n\x0b\x64ocument_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12;\n\x06\x66ormat\x18\x02 \x01(\x0e\x32!.lilitong.venue.v1.DocumentFormatB\x08\xbaH\x05\x82\x01\x02\x10\x01\":\n\x16RenderDocumentResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x12\n\nmedia_type\x18\x02 \x01(\t\";\n\x15VerifyDocumentRequest\x12\"\n\x0fverification_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"W\n\x16VerifyDocumentResponse\x12=\n\x0cverification\x18\x01 \x01(\x0b\x32\'.lilitong.venue.v1.DocumentVerification\"\xc7\x02\n\x14\x44ocumentVerification\x12\x0f\n\x07genuine\x18\x01 \x01(\x08\x12\x10\n\x08in_force\x18\x02 \x01(\x08\x12\x35\n\x08standing\x18\x03 \x01(\x0e\x32#.lilitong.venue.v1.DocumentStanding\x12-\n\x04kind\x18\x04 \x01(\x0e\x32\x1f.lilitong.venue.v1.DocumentKind\x12\x0e\n\x06number\x18\x05 \x01(\t\x12\x14\n\x0cissuing_body\x18\x06 \x01(\t\x12-\n\tissued_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nvenue_name\x18\x08 \x01(\t\x12\r\n\x05\x64rill\x18\t \x01(\x08\x12.\n\nchecked_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\xe2\x02\n\x0c\x44ocumentKind\x12\x1d\n\x19\x44OCUMENT_KIND_UNSPECIFIED\x10\x00\x12!\n\x1d\x44OCUMENT_KIND_INSPECTION_FORM\x10\x01\x12&\n\"DOCUMENT_KIND_RECTIFICATION_NOTICE\x10\x02\x12\x1d\n\x19\x44OCUMENT_KIND_YELLOW_CARD\x10\x03\x12\x1a\n\x16\x44OCUMENT_KIND_RED_CARD\x10\x04\x12%\n!DOCUMENT_KIND_SUSPENSION_DECISION\x10\x05\x12\x16\n\x12\x44OCUMENT_KIND_SEAL\x10\x06\x12*\n&DOCUMENT_KIND_LETTER_OF_RESPONSIBILITY\x10\x07\x12(\n$DOCUMENT_KIND_NOTICE_OF_REQUIREMENTS\x10\x08\x12\x18\n\x14\x44OCUMENT_KIND_POSTER\x10\t*\xb4\x01\n\x10\x44ocumentStanding\x12!\n\x1d\x44OCUMENT_STANDING_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x44OCUMENT_STANDING_IN_FORCE\x10\x01\x12 \n\x1c\x44OCUMENT_STANDING_SUPERSEDED\x10\x02\x12\x1e\n\x1a\x44OCUMENT_STANDING_ANNULLED\x10\x03\x12\x1b\n\x17\x44OCUMENT_STANDING_ENDED\x10\x04*|\n\x0e\x44ocumentFormat\x12\x1f\n\x1b\x44OCUMENT_FORMAT_UNSPECIFIED\x10\x00\x12\x17\n\x13\x44OCUMENT_FORMAT_PDF\x10\x01\x12\x17\n\x13\x44OCUMENT_FORMAT_SVG\x10\x02\x12\x17\n\x13\x44OCUMENT_FORMAT_PNG\x10\x03\x32\xf2\x04\n\x0f\x44ocumentService\x12\\\n\x0bIssuePoster\x12%.lilitong.venue.v1.IssuePosterRequest\x1a&.lilitong.venue.v1.IssuePosterResponse\x12\\\n\x0bGetDocument\x12%.lilitong.venue.v1.GetDocumentRequest\x1a&.lilitong.venue.v1.GetDocumentResponse\x12\x62\n\rListDocuments\x12\'.lilitong.venue.v1.ListDocumentsRequest\x1a(.lilitong.venue.v1.ListDocumentsResponse\x12q\n\x12ListVenueDocuments\x12,.lilitong.venue.v1.ListVenueDocumentsRequest\x1a-.lilitong.venue.v1.ListVenueDocumentsResponse\x12\x65\n\x0eRenderDocument\x12(.lilitong.venue.v1.RenderDocumentRequest\x1a).lilitong.venue.v1.RenderDocumentResponse\x12\x65\n\x0eVerifyDocument\x12(.lilitong.venue.v1.VerifyDocumentRequest\x1a).lilitong.venue.v1.VerifyDocumentResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,6 +47,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTDOCUMENTSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\005*\003\030\364\003'
   _globals['_LISTDOCUMENTSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTDOCUMENTSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\310\001'
+  _globals['_LISTDOCUMENTSREQUEST'].fields_by_name['drill_id']._loaded_options = None
+  _globals['_LISTDOCUMENTSREQUEST'].fields_by_name['drill_id']._serialized_options = b'\272H\025r\0232\021^[a-z0-9-]{0,64}$'
   _globals['_LISTVENUEDOCUMENTSREQUEST'].fields_by_name['venue_id']._loaded_options = None
   _globals['_LISTVENUEDOCUMENTSREQUEST'].fields_by_name['venue_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_LISTVENUEDOCUMENTSREQUEST'].fields_by_name['page_size']._loaded_options = None
@@ -59,12 +61,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RENDERDOCUMENTREQUEST'].fields_by_name['format']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_VERIFYDOCUMENTREQUEST'].fields_by_name['verification_id']._loaded_options = None
   _globals['_VERIFYDOCUMENTREQUEST'].fields_by_name['verification_id']._serialized_options = b'\272H\006r\004\020\001\030@'
-  _globals['_DOCUMENTKIND']._serialized_start=1905
-  _globals['_DOCUMENTKIND']._serialized_end=2259
-  _globals['_DOCUMENTSTANDING']._serialized_start=2262
-  _globals['_DOCUMENTSTANDING']._serialized_end=2442
-  _globals['_DOCUMENTFORMAT']._serialized_start=2444
-  _globals['_DOCUMENTFORMAT']._serialized_end=2568
+  _globals['_DOCUMENTKIND']._serialized_start=1949
+  _globals['_DOCUMENTKIND']._serialized_end=2303
+  _globals['_DOCUMENTSTANDING']._serialized_start=2306
+  _globals['_DOCUMENTSTANDING']._serialized_end=2486
+  _globals['_DOCUMENTFORMAT']._serialized_start=2488
+  _globals['_DOCUMENTFORMAT']._serialized_end=2612
   _globals['_DOCUMENT']._serialized_start=118
   _globals['_DOCUMENT']._serialized_end=462
   _globals['_ISSUEPOSTERREQUEST']._serialized_start=464
@@ -76,23 +78,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETDOCUMENTRESPONSE']._serialized_start=668
   _globals['_GETDOCUMENTRESPONSE']._serialized_end=736
   _globals['_LISTDOCUMENTSREQUEST']._serialized_start=739
-  _globals['_LISTDOCUMENTSREQUEST']._serialized_end=913
-  _globals['_LISTDOCUMENTSRESPONSE']._serialized_start=915
-  _globals['_LISTDOCUMENTSRESPONSE']._serialized_end=1026
-  _globals['_LISTVENUEDOCUMENTSREQUEST']._serialized_start=1028
-  _globals['_LISTVENUEDOCUMENTSREQUEST']._serialized_end=1142
-  _globals['_LISTVENUEDOCUMENTSRESPONSE']._serialized_start=1144
-  _globals['_LISTVENUEDOCUMENTSRESPONSE']._serialized_end=1245
-  _globals['_RENDERDOCUMENTREQUEST']._serialized_start=1247
-  _globals['_RENDERDOCUMENTREQUEST']._serialized_end=1362
-  _globals['_RENDERDOCUMENTRESPONSE']._serialized_start=1364
-  _globals['_RENDERDOCUMENTRESPONSE']._serialized_end=1422
-  _globals['_VERIFYDOCUMENTREQUEST']._serialized_start=1424
-  _globals['_VERIFYDOCUMENTREQUEST']._serialized_end=1483
-  _globals['_VERIFYDOCUMENTRESPONSE']._serialized_start=1485
-  _globals['_VERIFYDOCUMENTRESPONSE']._serialized_end=1572
-  _globals['_DOCUMENTVERIFICATION']._serialized_start=1575
-  _globals['_DOCUMENTVERIFICATION']._serialized_end=1902
-  _globals['_DOCUMENTSERVICE']._serialized_start=2571
-  _globals['_DOCUMENTSERVICE']._serialized_end=3197
+  _globals['_LISTDOCUMENTSREQUEST']._serialized_end=957
+  _globals['_LISTDOCUMENTSRESPONSE']._serialized_start=959
+  _globals['_LISTDOCUMENTSRESPONSE']._serialized_end=1070
+  _globals['_LISTVENUEDOCUMENTSREQUEST']._serialized_start=1072
+  _globals['_LISTVENUEDOCUMENTSREQUEST']._serialized_end=1186
+  _globals['_LISTVENUEDOCUMENTSRESPONSE']._serialized_start=1188
+  _globals['_LISTVENUEDOCUMENTSRESPONSE']._serialized_end=1289
+  _globals['_RENDERDOCUMENTREQUEST']._serialized_start=1291
+  _globals['_RENDERDOCUMENTREQUEST']._serialized_end=1406
+  _globals['_RENDERDOCUMENTRESPONSE']._serialized_start=1408
+  _globals['_RENDERDOCUMENTRESPONSE']._serialized_end=1466
+  _globals['_VERIFYDOCUMENTREQUEST']._serialized_start=1468
+  _globals['_VERIFYDOCUMENTREQUEST']._serialized_end=1527
+  _globals['_VERIFYDOCUMENTRESPONSE']._serialized_start=1529
+  _globals['_VERIFYDOCUMENTRESPONSE']._serialized_end=1616
+  _globals['_DOCUMENTVERIFICATION']._serialized_start=1619
+  _globals['_DOCUMENTVERIFICATION']._serialized_end=1946
+  _globals['_DOCUMENTSERVICE']._serialized_start=2615
+  _globals['_DOCUMENTSERVICE']._serialized_end=3241
 # @@protoc_insertion_point(module_scope)

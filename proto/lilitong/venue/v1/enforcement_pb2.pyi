@@ -770,6 +770,7 @@ class ListOpenMeasuresRequest(_message.Message):
     LEVEL_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    DRILL_ID_FIELD_NUMBER: _builtins.int
     area: _builtins.str
     state: Global___MeasureState.ValueType
     late_only: _builtins.bool
@@ -777,6 +778,8 @@ class ListOpenMeasuresRequest(_message.Message):
     """Late up to this level or higher."""
     page_size: _builtins.int
     page_token: _builtins.str
+    drill_id: _builtins.str
+    """"": real ones; a drill's only when it is named."""
     def __init__(
         self,
         *,
@@ -786,10 +789,11 @@ class ListOpenMeasuresRequest(_message.Message):
         level: Global___LatenessLevel.ValueType = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        drill_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["area", b"area", "late_only", b"late_only", "level", b"level", "page_size", b"page_size", "page_token", b"page_token", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["area", b"area", "drill_id", b"drill_id", "late_only", b"late_only", "level", b"level", "page_size", b"page_size", "page_token", b"page_token", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1elilitong/venue/v1/import.proto\x12\x11lilitong.venue.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8b\x03\n\x06Import\x12\x11\n\timport_id\x18\x01 \x01(\t\x12-\n\x05state\x18\x02 \x01(\x0e\x32\x1e.lilitong.venue.v1.ImportState\x12\x0c\n\x04\x61rea\x18\x03 \x01(\t\x12\x10\n\x08\x64rill_id\x18\x04 \x01(\t\x12\x11\n\tfile_name\x18\x05 \x01(\t\x12\x12\n\ncreated_by\x18\x06 \x01(\t\x12.\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x62ytes_received\x18\t \x01(\x04\x12\x12\n\nbytes_read\x18\n \x01(\x04\x12\x11\n\trows_read\x18\x0b \x01(\r\x12\x0f\n\x07\x63reated\x18\x0c \x01(\r\x12\x11\n\tunchanged\x18\r \x01(\r\x12\x10\n\x08rejected\x18\x0e \x01(\r\x12\x0f\n\x07\x66\x61ilure\x18\x0f \x01(\t\x12\x14\n\x0c\x66\x61ilure_line\x18\x10 \x01(\r\"\xbd\x01\n\x13\x43reateImportRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1b\n\timport_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\"\n\x04\x61rea\x18\x03 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^[0-9]{6,18}$\x12\x1b\n\tfile_name\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12*\n\x08\x64rill_id\x18\x05 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{0,64}$\">\n\x14\x43reateImportResponse\x12&\n\x03job\x18\x01 \x01(\x0b\x32\x19.lilitong.venue.v1.Import\"m\n\x17\x41ppendImportPartRequest\x12\x1b\n\timport_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x0e\n\x06offset\x18\x02 \x01(\x04\x12\x17\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x42\t\xbaH\x06z\x04\x18\x80\x80@\x12\x0c\n\x04last\x18\x04 \x01(\x08\"B\n\x18\x41ppendImportPartResponse\x12&\n\x03job\x18\x01 \x01(\x0b\x32\x19.lilitong.venue.v1.Import\"/\n\x10GetImportRequest\x12\x1b\n\timport_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\";\n\x11GetImportResponse\x12&\n\x03job\x18\x01 \x01(\x0b\x32\x19.lilitong.venue.v1.Import\"s\n\x12ListImportsRequest\x12\"\n\x04\x61rea\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^[0-9]{2,18}$\x12\x1b\n\tpage_size\x18\x02 \x01(\rB\x08\xbaH\x05*\x03\x18\xf4\x03\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"W\n\x13ListImportsResponse\x12\'\n\x04jobs\x18\x01 \x03(\x0b\x32\x19.lilitong.venue.v1.Import\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"S\n\x16GetImportReportRequest\x12\x1b\n\timport_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"T\n\x17GetImportReportResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\nmedia_type\x18\x03 \x01(\t*\xaa\x01\n\x0bImportState\x12\x1c\n\x18IMPORT_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16IMPORT_STATE_RECEIVING\x10\x01\x12\x17\n\x13IMPORT_STATE_QUEUED\x10\x02\x12\x18\n\x14IMPORT_STATE_RUNNING\x10\x03\x12\x15\n\x11IMPORT_STATE_DONE\x10\x04\x12\x17\n\x13IMPORT_STATE_FAILED\x10\x05\x32\xfd\x03\n\rImportService\x12_\n\x0c\x43reateImport\x12&.lilitong.venue.v1.CreateImportRequest\x1a\'.lilitong.venue.v1.CreateImportResponse\x12k\n\x10\x41ppendImportPart\x12*.lilitong.venue.v1.AppendImportPartRequest\x1a+.lilitong.venue.v1.AppendImportPartResponse\x12V\n\tGetImport\x12#.lilitong.venue.v1.GetImportRequest\x1a$.lilitong.venue.v1.GetImportResponse\x12\\\n\x0bListImports\x12%.lilitong.venue.v1.ListImportsRequest\x1a&.lilitong.venue.v1.ListImportsResponse\x12h\n\x0fGetImportReport\x12).lilitong.venue.v1.GetImportReportRequest\x1a*.lilitong.venue.v1.GetImportReportResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1elilitong/venue/v1/import.proto\x12\x11lilitong.venue.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb3\x03\n\x06Import\x12\x11\n\timport_id\x18\x01 \x01(\t\x12-\n\x05state\x18\x02 \x01(\x0e\x32\x1e.lilitong.venue.v1.ImportState\x12\x0c\n\x04\x61rea\x18\x03 \x01(\t\x12\x10\n\x08\x64rill_id\x18\x04 \x01(\t\x12\x11\n\tfile_name\x18\x05 \x01(\t\x12\x12\n\ncreated_by\x18\x06 \x01(\t\x12.\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x62ytes_received\x18\t \x01(\x04\x12\x12\n\nbytes_read\x18\n \x01(\x04\x12\x11\n\trows_read\x18\x0b \x01(\r\x12\x0f\n\x07\x63reated\x18\x0c \x01(\r\x12\x11\n\tunchanged\x18\r \x01(\r\x12\x10\n\x08rejected\x18\x0e \x01(\r\x12\x0f\n\x07\x66\x61ilure\x18\x0f \x01(\t\x12\x14\n\x0c\x66\x61ilure_line\x18\x10 \x01(\r\x12\x12\n\nfailure_zh\x18\x11 \x01(\t\x12\x12\n\nfailure_en\x18\x12 \x01(\t\"\xbd\x01\n\x13\x43reateImportRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1b\n\timport_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\"\n\x04\x61rea\x18\x03 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^[0-9]{6,18}$\x12\x1b\n\tfile_name\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12*\n\x08\x64rill_id\x18\x05 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{0,64}$\">\n\x14\x43reateImportResponse\x12&\n\x03job\x18\x01 \x01(\x0b\x32\x19.lilitong.venue.v1.Import\"m\n\x17\x41ppendImportPartRequest\x12\x1b\n\timport_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x0e\n\x06offset\x18\x02 \x01(\x04\x12\x17\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x42\t\xbaH\x06z\x04\x18\x80\x80@\x12\x0c\n\x04last\x18\x04 \x01(\x08\"B\n\x18\x41ppendImportPartResponse\x12&\n\x03job\x18\x01 \x01(\x0b\x32\x19.lilitong.venue.v1.Import\"/\n\x10GetImportRequest\x12\x1b\n\timport_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\";\n\x11GetImportResponse\x12&\n\x03job\x18\x01 \x01(\x0b\x32\x19.lilitong.venue.v1.Import\"s\n\x12ListImportsRequest\x12\"\n\x04\x61rea\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^[0-9]{2,18}$\x12\x1b\n\tpage_size\x18\x02 \x01(\rB\x08\xbaH\x05*\x03\x18\xf4\x03\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"W\n\x13ListImportsResponse\x12\'\n\x04jobs\x18\x01 \x03(\x0b\x32\x19.lilitong.venue.v1.Import\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"S\n\x16GetImportReportRequest\x12\x1b\n\timport_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"T\n\x17GetImportReportResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\nmedia_type\x18\x03 \x01(\t*\xaa\x01\n\x0bImportState\x12\x1c\n\x18IMPORT_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16IMPORT_STATE_RECEIVING\x10\x01\x12\x17\n\x13IMPORT_STATE_QUEUED\x10\x02\x12\x18\n\x14IMPORT_STATE_RUNNING\x10\x03\x12\x15\n\x11IMPORT_STATE_DONE\x10\x04\x12\x17\n\x13IMPORT_STATE_FAILED\x10\x05\x32\xfd\x03\n\rImportService\x12_\n\x0c\x43reateImport\x12&.lilitong.venue.v1.CreateImportRequest\x1a\'.lilitong.venue.v1.CreateImportResponse\x12k\n\x10\x41ppendImportPart\x12*.lilitong.venue.v1.AppendImportPartRequest\x1a+.lilitong.venue.v1.AppendImportPartResponse\x12V\n\tGetImport\x12#.lilitong.venue.v1.GetImportRequest\x1a$.lilitong.venue.v1.GetImportResponse\x12\\\n\x0bListImports\x12%.lilitong.venue.v1.ListImportsRequest\x1a&.lilitong.venue.v1.ListImportsResponse\x12h\n\x0fGetImportReport\x12).lilitong.venue.v1.GetImportReportRequest\x1a*.lilitong.venue.v1.GetImportReportResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -59,30 +59,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETIMPORTREPORTREQUEST'].fields_by_name['import_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_GETIMPORTREPORTREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_GETIMPORTREPORTREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\310\001'
-  _globals['_IMPORTSTATE']._serialized_start=1436
-  _globals['_IMPORTSTATE']._serialized_end=1606
+  _globals['_IMPORTSTATE']._serialized_start=1476
+  _globals['_IMPORTSTATE']._serialized_end=1646
   _globals['_IMPORT']._serialized_start=116
-  _globals['_IMPORT']._serialized_end=511
-  _globals['_CREATEIMPORTREQUEST']._serialized_start=514
-  _globals['_CREATEIMPORTREQUEST']._serialized_end=703
-  _globals['_CREATEIMPORTRESPONSE']._serialized_start=705
-  _globals['_CREATEIMPORTRESPONSE']._serialized_end=767
-  _globals['_APPENDIMPORTPARTREQUEST']._serialized_start=769
-  _globals['_APPENDIMPORTPARTREQUEST']._serialized_end=878
-  _globals['_APPENDIMPORTPARTRESPONSE']._serialized_start=880
-  _globals['_APPENDIMPORTPARTRESPONSE']._serialized_end=946
-  _globals['_GETIMPORTREQUEST']._serialized_start=948
-  _globals['_GETIMPORTREQUEST']._serialized_end=995
-  _globals['_GETIMPORTRESPONSE']._serialized_start=997
-  _globals['_GETIMPORTRESPONSE']._serialized_end=1056
-  _globals['_LISTIMPORTSREQUEST']._serialized_start=1058
-  _globals['_LISTIMPORTSREQUEST']._serialized_end=1173
-  _globals['_LISTIMPORTSRESPONSE']._serialized_start=1175
-  _globals['_LISTIMPORTSRESPONSE']._serialized_end=1262
-  _globals['_GETIMPORTREPORTREQUEST']._serialized_start=1264
-  _globals['_GETIMPORTREPORTREQUEST']._serialized_end=1347
-  _globals['_GETIMPORTREPORTRESPONSE']._serialized_start=1349
-  _globals['_GETIMPORTREPORTRESPONSE']._serialized_end=1433
-  _globals['_IMPORTSERVICE']._serialized_start=1609
-  _globals['_IMPORTSERVICE']._serialized_end=2118
+  _globals['_IMPORT']._serialized_end=551
+  _globals['_CREATEIMPORTREQUEST']._serialized_start=554
+  _globals['_CREATEIMPORTREQUEST']._serialized_end=743
+  _globals['_CREATEIMPORTRESPONSE']._serialized_start=745
+  _globals['_CREATEIMPORTRESPONSE']._serialized_end=807
+  _globals['_APPENDIMPORTPARTREQUEST']._serialized_start=809
+  _globals['_APPENDIMPORTPARTREQUEST']._serialized_end=918
+  _globals['_APPENDIMPORTPARTRESPONSE']._serialized_start=920
+  _globals['_APPENDIMPORTPARTRESPONSE']._serialized_end=986
+  _globals['_GETIMPORTREQUEST']._serialized_start=988
+  _globals['_GETIMPORTREQUEST']._serialized_end=1035
+  _globals['_GETIMPORTRESPONSE']._serialized_start=1037
+  _globals['_GETIMPORTRESPONSE']._serialized_end=1096
+  _globals['_LISTIMPORTSREQUEST']._serialized_start=1098
+  _globals['_LISTIMPORTSREQUEST']._serialized_end=1213
+  _globals['_LISTIMPORTSRESPONSE']._serialized_start=1215
+  _globals['_LISTIMPORTSRESPONSE']._serialized_end=1302
+  _globals['_GETIMPORTREPORTREQUEST']._serialized_start=1304
+  _globals['_GETIMPORTREPORTREQUEST']._serialized_end=1387
+  _globals['_GETIMPORTREPORTRESPONSE']._serialized_start=1389
+  _globals['_GETIMPORTREPORTRESPONSE']._serialized_end=1473
+  _globals['_IMPORTSERVICE']._serialized_start=1649
+  _globals['_IMPORTSERVICE']._serialized_end=2158
 # @@protoc_insertion_point(module_scope)

@@ -67,6 +67,8 @@ class Import(_message.Message):
     REJECTED_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
     FAILURE_LINE_FIELD_NUMBER: _builtins.int
+    FAILURE_ZH_FIELD_NUMBER: _builtins.int
+    FAILURE_EN_FIELD_NUMBER: _builtins.int
     import_id: _builtins.str
     state: Global___ImportState.ValueType
     area: _builtins.str
@@ -84,6 +86,9 @@ class Import(_message.Message):
     failure: _builtins.str
     """Why it failed, and at which line of the file; 0 for the file as a whole."""
     failure_line: _builtins.int
+    failure_zh: _builtins.str
+    """The same in words, with what to do about it."""
+    failure_en: _builtins.str
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -107,10 +112,12 @@ class Import(_message.Message):
         rejected: _builtins.int = ...,
         failure: _builtins.str = ...,
         failure_line: _builtins.int = ...,
+        failure_zh: _builtins.str = ...,
+        failure_en: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "ended_at", b"ended_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["area", b"area", "bytes_read", b"bytes_read", "bytes_received", b"bytes_received", "created", b"created", "created_at", b"created_at", "created_by", b"created_by", "drill_id", b"drill_id", "ended_at", b"ended_at", "failure", b"failure", "failure_line", b"failure_line", "file_name", b"file_name", "import_id", b"import_id", "rejected", b"rejected", "rows_read", b"rows_read", "state", b"state", "unchanged", b"unchanged"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["area", b"area", "bytes_read", b"bytes_read", "bytes_received", b"bytes_received", "created", b"created", "created_at", b"created_at", "created_by", b"created_by", "drill_id", b"drill_id", "ended_at", b"ended_at", "failure", b"failure", "failure_en", b"failure_en", "failure_line", b"failure_line", "failure_zh", b"failure_zh", "file_name", b"file_name", "import_id", b"import_id", "rejected", b"rejected", "rows_read", b"rows_read", "state", b"state", "unchanged", b"unchanged"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -591,6 +591,7 @@ class ListInspectionsRequest(_message.Message):
     FAILED_ONLY_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    DRILL_ID_FIELD_NUMBER: _builtins.int
     area: _builtins.str
     subject: Global___InspectionSubject.ValueType
     subject_id: _builtins.str
@@ -598,6 +599,8 @@ class ListInspectionsRequest(_message.Message):
     failed_only: _builtins.bool
     page_size: _builtins.int
     page_token: _builtins.str
+    drill_id: _builtins.str
+    """"": real ones; a drill's only when it is named. Of one venue all are listed, for it is real or a drill's itself."""
     def __init__(
         self,
         *,
@@ -607,10 +610,11 @@ class ListInspectionsRequest(_message.Message):
         failed_only: _builtins.bool = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        drill_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["area", b"area", "failed_only", b"failed_only", "page_size", b"page_size", "page_token", b"page_token", "subject", b"subject", "subject_id", b"subject_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["area", b"area", "drill_id", b"drill_id", "failed_only", b"failed_only", "page_size", b"page_size", "page_token", b"page_token", "subject", b"subject", "subject_id", b"subject_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -65,6 +65,11 @@ class ObligationServiceStub:
                 request_serializer=lilitong_dot_venue_dot_v1_dot_obligation__pb2.ServeObligationsRequest.SerializeToString,
                 response_deserializer=lilitong_dot_venue_dot_v1_dot_obligation__pb2.ServeObligationsResponse.FromString,
                 _registered_method=True)
+        self.BatchServeObligations = channel.unary_unary(
+                '/lilitong.venue.v1.ObligationService/BatchServeObligations',
+                request_serializer=lilitong_dot_venue_dot_v1_dot_obligation__pb2.BatchServeObligationsRequest.SerializeToString,
+                response_deserializer=lilitong_dot_venue_dot_v1_dot_obligation__pb2.BatchServeObligationsResponse.FromString,
+                _registered_method=True)
         self.AcknowledgeObligation = channel.unary_unary(
                 '/lilitong.venue.v1.ObligationService/AcknowledgeObligation',
                 request_serializer=lilitong_dot_venue_dot_v1_dot_obligation__pb2.AcknowledgeObligationRequest.SerializeToString,
@@ -131,6 +136,13 @@ class ObligationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def BatchServeObligations(self, request, context):
+        """At up to 100 venues, as a round from door to door or a posting brings it; each is recorded or refused on its own.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def AcknowledgeObligation(self, request, context):
         """By the venue's own account, once served.
         """
@@ -191,6 +203,11 @@ def add_ObligationServiceServicer_to_server(servicer, server):
                     servicer.ServeObligations,
                     request_deserializer=lilitong_dot_venue_dot_v1_dot_obligation__pb2.ServeObligationsRequest.FromString,
                     response_serializer=lilitong_dot_venue_dot_v1_dot_obligation__pb2.ServeObligationsResponse.SerializeToString,
+            ),
+            'BatchServeObligations': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchServeObligations,
+                    request_deserializer=lilitong_dot_venue_dot_v1_dot_obligation__pb2.BatchServeObligationsRequest.FromString,
+                    response_serializer=lilitong_dot_venue_dot_v1_dot_obligation__pb2.BatchServeObligationsResponse.SerializeToString,
             ),
             'AcknowledgeObligation': grpc.unary_unary_rpc_method_handler(
                     servicer.AcknowledgeObligation,
@@ -376,6 +393,33 @@ class ObligationService:
             '/lilitong.venue.v1.ObligationService/ServeObligations',
             lilitong_dot_venue_dot_v1_dot_obligation__pb2.ServeObligationsRequest.SerializeToString,
             lilitong_dot_venue_dot_v1_dot_obligation__pb2.ServeObligationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchServeObligations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lilitong.venue.v1.ObligationService/BatchServeObligations',
+            lilitong_dot_venue_dot_v1_dot_obligation__pb2.BatchServeObligationsRequest.SerializeToString,
+            lilitong_dot_venue_dot_v1_dot_obligation__pb2.BatchServeObligationsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -44,6 +44,8 @@ class ObligationServiceStub:
     """
     ServeObligations: _grpc.UnaryUnaryMultiCallable[_obligation_pb2.ServeObligationsRequest, _obligation_pb2.ServeObligationsResponse]
     """Letter, notice or both were handed over at one venue: how, by whom, when."""
+    BatchServeObligations: _grpc.UnaryUnaryMultiCallable[_obligation_pb2.BatchServeObligationsRequest, _obligation_pb2.BatchServeObligationsResponse]
+    """At up to 100 venues, as a round from door to door or a posting brings it; each is recorded or refused on its own."""
     AcknowledgeObligation: _grpc.UnaryUnaryMultiCallable[_obligation_pb2.AcknowledgeObligationRequest, _obligation_pb2.AcknowledgeObligationResponse]
     """By the venue's own account, once served."""
     ListObligations: _grpc.UnaryUnaryMultiCallable[_obligation_pb2.ListObligationsRequest, _obligation_pb2.ListObligationsResponse]
@@ -69,6 +71,8 @@ class ObligationServiceAsyncStub(ObligationServiceStub):
     """
     ServeObligations: _aio.UnaryUnaryMultiCallable[_obligation_pb2.ServeObligationsRequest, _obligation_pb2.ServeObligationsResponse]  # type: ignore[assignment]
     """Letter, notice or both were handed over at one venue: how, by whom, when."""
+    BatchServeObligations: _aio.UnaryUnaryMultiCallable[_obligation_pb2.BatchServeObligationsRequest, _obligation_pb2.BatchServeObligationsResponse]  # type: ignore[assignment]
+    """At up to 100 venues, as a round from door to door or a posting brings it; each is recorded or refused on its own."""
     AcknowledgeObligation: _aio.UnaryUnaryMultiCallable[_obligation_pb2.AcknowledgeObligationRequest, _obligation_pb2.AcknowledgeObligationResponse]  # type: ignore[assignment]
     """By the venue's own account, once served."""
     ListObligations: _aio.UnaryUnaryMultiCallable[_obligation_pb2.ListObligationsRequest, _obligation_pb2.ListObligationsResponse]  # type: ignore[assignment]
@@ -127,6 +131,14 @@ class ObligationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_obligation_pb2.ServeObligationsResponse, _abc.Awaitable[_obligation_pb2.ServeObligationsResponse]]:
         """Letter, notice or both were handed over at one venue: how, by whom, when."""
+
+    @_abc_1.abstractmethod
+    def BatchServeObligations(
+        self,
+        request: _obligation_pb2.BatchServeObligationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_obligation_pb2.BatchServeObligationsResponse, _abc.Awaitable[_obligation_pb2.BatchServeObligationsResponse]]:
+        """At up to 100 venues, as a round from door to door or a posting brings it; each is recorded or refused on its own."""
 
     @_abc_1.abstractmethod
     def AcknowledgeObligation(

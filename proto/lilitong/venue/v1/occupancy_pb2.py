@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!lilitong/venue/v1/occupancy.proto\x12\x11lilitong.venue.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf2\x01\n\x0b\x43rowdedZone\x12\x10\n\x08venue_id\x18\x01 \x01(\t\x12\x12\n\nvenue_name\x18\x02 \x01(\t\x12\x0c\n\x04zone\x18\x03 \x01(\r\x12\x11\n\tzone_name\x18\x04 \x01(\t\x12\x0c\n\x04\x61rea\x18\x05 \x01(\t\x12/\n\x05level\x18\x06 \x01(\x0e\x32 .lilitong.venue.v1.CrowdingLevel\x12\x0e\n\x06inside\x18\x07 \x01(\r\x12\x10\n\x08\x63\x61pacity\x18\x08 \x01(\r\x12)\n\x05since\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x64rill_id\x18\n \x01(\t\"\x98\x01\n\x17ListCrowdedZonesRequest\x12\"\n\x04\x61rea\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^[0-9]{2,18}$\x12<\n\x08\x61t_least\x18\x02 \x01(\x0e\x32 .lilitong.venue.v1.CrowdingLevelB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1b\n\tpage_size\x18\x03 \x01(\rB\x08\xbaH\x05*\x03\x18\xf4\x03\"X\n\x18ListCrowdedZonesResponse\x12-\n\x05zones\x18\x01 \x03(\x0b\x32\x1e.lilitong.venue.v1.CrowdedZone\x12\r\n\x05total\x18\x02 \x01(\r\"\x83\x02\n\x0f\x43rowdingChanged\x12\x10\n\x08venue_id\x18\x01 \x01(\t\x12\x15\n\x04zone\x18\x02 \x01(\rB\x07\xbaH\x04*\x02 \x00\x12\x0c\n\x04\x61rea\x18\x03 \x01(\t\x12/\n\x05level\x18\x04 \x01(\x0e\x32 .lilitong.venue.v1.CrowdingLevel\x12\x36\n\x0c\x66ormer_level\x18\x05 \x01(\x0e\x32 .lilitong.venue.v1.CrowdingLevel\x12\x0e\n\x06inside\x18\x06 \x01(\r\x12\x10\n\x08\x63\x61pacity\x18\x07 \x01(\r\x12.\n\x02\x61t\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01*\x88\x01\n\rCrowdingLevel\x12\x1e\n\x1a\x43ROWDING_LEVEL_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x43ROWDING_LEVEL_NEARLY_FULL\x10\x01\x12\x17\n\x13\x43ROWDING_LEVEL_FULL\x10\x02\x12\x1e\n\x1a\x43ROWDING_LEVEL_OVERCROWDED\x10\x03\x32\x7f\n\x10OccupancyService\x12k\n\x10ListCrowdedZones\x12*.lilitong.venue.v1.ListCrowdedZonesRequest\x1a+.lilitong.venue.v1.ListCrowdedZonesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!lilitong/venue/v1/occupancy.proto\x12\x11lilitong.venue.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf2\x01\n\x0b\x43rowdedZone\x12\x10\n\x08venue_id\x18\x01 \x01(\t\x12\x12\n\nvenue_name\x18\x02 \x01(\t\x12\x0c\n\x04zone\x18\x03 \x01(\r\x12\x11\n\tzone_name\x18\x04 \x01(\t\x12\x0c\n\x04\x61rea\x18\x05 \x01(\t\x12/\n\x05level\x18\x06 \x01(\x0e\x32 .lilitong.venue.v1.CrowdingLevel\x12\x0e\n\x06inside\x18\x07 \x01(\r\x12\x10\n\x08\x63\x61pacity\x18\x08 \x01(\r\x12)\n\x05since\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x64rill_id\x18\n \x01(\t\"\xc4\x01\n\x17ListCrowdedZonesRequest\x12\"\n\x04\x61rea\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^[0-9]{2,18}$\x12<\n\x08\x61t_least\x18\x02 \x01(\x0e\x32 .lilitong.venue.v1.CrowdingLevelB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1b\n\tpage_size\x18\x03 \x01(\rB\x08\xbaH\x05*\x03\x18\xf4\x03\x12*\n\x08\x64rill_id\x18\x04 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{0,64}$\"X\n\x18ListCrowdedZonesResponse\x12-\n\x05zones\x18\x01 \x03(\x0b\x32\x1e.lilitong.venue.v1.CrowdedZone\x12\r\n\x05total\x18\x02 \x01(\r\"\x83\x02\n\x0f\x43rowdingChanged\x12\x10\n\x08venue_id\x18\x01 \x01(\t\x12\x15\n\x04zone\x18\x02 \x01(\rB\x07\xbaH\x04*\x02 \x00\x12\x0c\n\x04\x61rea\x18\x03 \x01(\t\x12/\n\x05level\x18\x04 \x01(\x0e\x32 .lilitong.venue.v1.CrowdingLevel\x12\x36\n\x0c\x66ormer_level\x18\x05 \x01(\x0e\x32 .lilitong.venue.v1.CrowdingLevel\x12\x0e\n\x06inside\x18\x06 \x01(\r\x12\x10\n\x08\x63\x61pacity\x18\x07 \x01(\r\x12.\n\x02\x61t\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01*\x88\x01\n\rCrowdingLevel\x12\x1e\n\x1a\x43ROWDING_LEVEL_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x43ROWDING_LEVEL_NEARLY_FULL\x10\x01\x12\x17\n\x13\x43ROWDING_LEVEL_FULL\x10\x02\x12\x1e\n\x1a\x43ROWDING_LEVEL_OVERCROWDED\x10\x03\x32\x7f\n\x10OccupancyService\x12k\n\x10ListCrowdedZones\x12*.lilitong.venue.v1.ListCrowdedZonesRequest\x1a+.lilitong.venue.v1.ListCrowdedZonesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,20 +39,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTCROWDEDZONESREQUEST'].fields_by_name['at_least']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_LISTCROWDEDZONESREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTCROWDEDZONESREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\005*\003\030\364\003'
+  _globals['_LISTCROWDEDZONESREQUEST'].fields_by_name['drill_id']._loaded_options = None
+  _globals['_LISTCROWDEDZONESREQUEST'].fields_by_name['drill_id']._serialized_options = b'\272H\025r\0232\021^[a-z0-9-]{0,64}$'
   _globals['_CROWDINGCHANGED'].fields_by_name['zone']._loaded_options = None
   _globals['_CROWDINGCHANGED'].fields_by_name['zone']._serialized_options = b'\272H\004*\002 \000'
   _globals['_CROWDINGCHANGED'].fields_by_name['at']._loaded_options = None
   _globals['_CROWDINGCHANGED'].fields_by_name['at']._serialized_options = b'\272H\003\310\001\001'
-  _globals['_CROWDINGLEVEL']._serialized_start=871
-  _globals['_CROWDINGLEVEL']._serialized_end=1007
+  _globals['_CROWDINGLEVEL']._serialized_start=915
+  _globals['_CROWDINGLEVEL']._serialized_end=1051
   _globals['_CROWDEDZONE']._serialized_start=119
   _globals['_CROWDEDZONE']._serialized_end=361
   _globals['_LISTCROWDEDZONESREQUEST']._serialized_start=364
-  _globals['_LISTCROWDEDZONESREQUEST']._serialized_end=516
-  _globals['_LISTCROWDEDZONESRESPONSE']._serialized_start=518
-  _globals['_LISTCROWDEDZONESRESPONSE']._serialized_end=606
-  _globals['_CROWDINGCHANGED']._serialized_start=609
-  _globals['_CROWDINGCHANGED']._serialized_end=868
-  _globals['_OCCUPANCYSERVICE']._serialized_start=1009
-  _globals['_OCCUPANCYSERVICE']._serialized_end=1136
+  _globals['_LISTCROWDEDZONESREQUEST']._serialized_end=560
+  _globals['_LISTCROWDEDZONESRESPONSE']._serialized_start=562
+  _globals['_LISTCROWDEDZONESRESPONSE']._serialized_end=650
+  _globals['_CROWDINGCHANGED']._serialized_start=653
+  _globals['_CROWDINGCHANGED']._serialized_end=912
+  _globals['_OCCUPANCYSERVICE']._serialized_start=1053
+  _globals['_OCCUPANCYSERVICE']._serialized_end=1180
 # @@protoc_insertion_point(module_scope)

@@ -97,21 +97,25 @@ class ListCrowdedZonesRequest(_message.Message):
     AREA_FIELD_NUMBER: _builtins.int
     AT_LEAST_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    DRILL_ID_FIELD_NUMBER: _builtins.int
     area: _builtins.str
     at_least: Global___CrowdingLevel.ValueType
     """Unspecified: all that are crowded."""
     page_size: _builtins.int
     """At most so many; 0 means 100."""
+    drill_id: _builtins.str
+    """"": real ones; a drill's only when it is named."""
     def __init__(
         self,
         *,
         area: _builtins.str = ...,
         at_least: Global___CrowdingLevel.ValueType = ...,
         page_size: _builtins.int = ...,
+        drill_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["area", b"area", "at_least", b"at_least", "page_size", b"page_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["area", b"area", "at_least", b"at_least", "drill_id", b"drill_id", "page_size", b"page_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

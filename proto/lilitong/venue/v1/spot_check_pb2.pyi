@@ -1041,3 +1041,59 @@ class GetSpotCheckRecordResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetSpotCheckRecordResponse: _TypeAlias = GetSpotCheckRecordResponse  # noqa: Y015
+
+@_typing.final
+class ListPublishedSpotChecksRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AREA_FIELD_NUMBER: _builtins.int
+    DRILL_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    area: _builtins.str
+    """Of this area and what lies in it. Empty: all."""
+    drill_id: _builtins.str
+    """"": real ones; a drill's only when it is named."""
+    page_size: _builtins.int
+    """At most so many; 0 means 50."""
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        area: _builtins.str = ...,
+        drill_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["area", b"area", "drill_id", b"drill_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPublishedSpotChecksRequest: _TypeAlias = ListPublishedSpotChecksRequest  # noqa: Y015
+
+@_typing.final
+class ListPublishedSpotChecksResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SPOT_CHECKS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def spot_checks(self) -> _containers.RepeatedCompositeFieldContainer[Global___SpotCheck]:
+        """By the time of their commitment, the newest first."""
+
+    def __init__(
+        self,
+        *,
+        spot_checks: _abc.Iterable[Global___SpotCheck] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "spot_checks", b"spot_checks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPublishedSpotChecksResponse: _TypeAlias = ListPublishedSpotChecksResponse  # noqa: Y015

@@ -102,6 +102,11 @@ class SpotCheckServiceStub:
                 request_serializer=lilitong_dot_venue_dot_v1_dot_spot__check__pb2.GetSpotCheckRecordRequest.SerializeToString,
                 response_deserializer=lilitong_dot_venue_dot_v1_dot_spot__check__pb2.GetSpotCheckRecordResponse.FromString,
                 _registered_method=True)
+        self.ListPublishedSpotChecks = channel.unary_unary(
+                '/lilitong.venue.v1.SpotCheckService/ListPublishedSpotChecks',
+                request_serializer=lilitong_dot_venue_dot_v1_dot_spot__check__pb2.ListPublishedSpotChecksRequest.SerializeToString,
+                response_deserializer=lilitong_dot_venue_dot_v1_dot_spot__check__pb2.ListPublishedSpotChecksResponse.FromString,
+                _registered_method=True)
 
 
 class SpotCheckServiceServicer:
@@ -198,6 +203,13 @@ class SpotCheckServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListPublishedSpotChecks(self, request, context):
+        """Spot checks that are over, for everybody: the published ones, whose records can be read, and those that were never drawn.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SpotCheckServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -265,6 +277,11 @@ def add_SpotCheckServiceServicer_to_server(servicer, server):
                     servicer.GetSpotCheckRecord,
                     request_deserializer=lilitong_dot_venue_dot_v1_dot_spot__check__pb2.GetSpotCheckRecordRequest.FromString,
                     response_serializer=lilitong_dot_venue_dot_v1_dot_spot__check__pb2.GetSpotCheckRecordResponse.SerializeToString,
+            ),
+            'ListPublishedSpotChecks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPublishedSpotChecks,
+                    request_deserializer=lilitong_dot_venue_dot_v1_dot_spot__check__pb2.ListPublishedSpotChecksRequest.FromString,
+                    response_serializer=lilitong_dot_venue_dot_v1_dot_spot__check__pb2.ListPublishedSpotChecksResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -621,6 +638,33 @@ class SpotCheckService:
             '/lilitong.venue.v1.SpotCheckService/GetSpotCheckRecord',
             lilitong_dot_venue_dot_v1_dot_spot__check__pb2.GetSpotCheckRecordRequest.SerializeToString,
             lilitong_dot_venue_dot_v1_dot_spot__check__pb2.GetSpotCheckRecordResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPublishedSpotChecks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lilitong.venue.v1.SpotCheckService/ListPublishedSpotChecks',
+            lilitong_dot_venue_dot_v1_dot_spot__check__pb2.ListPublishedSpotChecksRequest.SerializeToString,
+            lilitong_dot_venue_dot_v1_dot_spot__check__pb2.ListPublishedSpotChecksResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -59,6 +59,8 @@ class SpotCheckServiceStub:
     """Per team: how much of what was drawn was done, and what was found."""
     GetSpotCheckRecord: _grpc.UnaryUnaryMultiCallable[_spot_check_pb2.GetSpotCheckRecordRequest, _spot_check_pb2.GetSpotCheckRecordResponse]
     """Everything that is needed to draw again, once it is published."""
+    ListPublishedSpotChecks: _grpc.UnaryUnaryMultiCallable[_spot_check_pb2.ListPublishedSpotChecksRequest, _spot_check_pb2.ListPublishedSpotChecksResponse]
+    """Spot checks that are over, for everybody: the published ones, whose records can be read, and those that were never drawn."""
 
 @_typing.type_check_only
 class SpotCheckServiceAsyncStub(SpotCheckServiceStub):
@@ -91,6 +93,8 @@ class SpotCheckServiceAsyncStub(SpotCheckServiceStub):
     """Per team: how much of what was drawn was done, and what was found."""
     GetSpotCheckRecord: _aio.UnaryUnaryMultiCallable[_spot_check_pb2.GetSpotCheckRecordRequest, _spot_check_pb2.GetSpotCheckRecordResponse]  # type: ignore[assignment]
     """Everything that is needed to draw again, once it is published."""
+    ListPublishedSpotChecks: _aio.UnaryUnaryMultiCallable[_spot_check_pb2.ListPublishedSpotChecksRequest, _spot_check_pb2.ListPublishedSpotChecksResponse]  # type: ignore[assignment]
+    """Spot checks that are over, for everybody: the published ones, whose records can be read, and those that were never drawn."""
 
 class SpotCheckServiceServicer(metaclass=_abc_1.ABCMeta):
     """Spot checks: which pair of inspectors looks at which venue is drawn, and nobody can steer the draw. First the candidates are
@@ -198,5 +202,13 @@ class SpotCheckServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_spot_check_pb2.GetSpotCheckRecordResponse, _abc.Awaitable[_spot_check_pb2.GetSpotCheckRecordResponse]]:
         """Everything that is needed to draw again, once it is published."""
+
+    @_abc_1.abstractmethod
+    def ListPublishedSpotChecks(
+        self,
+        request: _spot_check_pb2.ListPublishedSpotChecksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_spot_check_pb2.ListPublishedSpotChecksResponse, _abc.Awaitable[_spot_check_pb2.ListPublishedSpotChecksResponse]]:
+        """Spot checks that are over, for everybody: the published ones, whose records can be read, and those that were never drawn."""
 
 def add_SpotCheckServiceServicer_to_server(servicer: SpotCheckServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

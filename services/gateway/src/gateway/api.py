@@ -21,6 +21,7 @@ from gateway.hot import CheckIns
 from gateway.operations import Operation
 from gateway.problems import HttpError
 from gateway.readiness import Readiness
+from gateway.records import LIST_PATH as PUBLISHED
 from gateway.records import PATH as RECORD
 from gateway.records import Records
 from gateway.routes import OPERATIONS
@@ -65,6 +66,7 @@ def build_api(parts: Parts, readiness: Readiness, check_ins: CheckIns, opened: O
             )
     api.add_api_route(VERIFICATION, opened.verifications.serve, methods=["GET"], name="verifyDocument")
     api.add_api_route(RECORD, opened.records.serve, methods=["GET"], name="getSpotCheckRecord")
+    api.add_api_route(PUBLISHED, opened.records.serve_list, methods=["GET"], name="listPublishedSpotChecks")
     _system_routes(api, readiness)
     api.add_exception_handler(HTTPException, _no_such_route)
     rules(api)

@@ -9,20 +9,25 @@ from chassis.rpc.validation import validate
 from google.protobuf.message import Message
 from starlette.requests import Request
 
+from gateway import codec
 from gateway.clients import Upstreams
 from gateway.limits import Buckets
 from gateway.operations import Rpc
 from gateway.problems import HttpError
+from gateway.serving import query_of
 
 
 class OpenCall:
-    """An RPC asked on behalf of nobody, with what stands in the path.
+    """An RPC asked on behalf of nobody, with what stands in the path, and in the query if it reads that.
 
     `buckets`: by the address of whoever asks, in memory only; behind a proxy that hides it all share one bucket.
     """
 
-    def __init__(self, upstreams: Upstreams, rpc: Rpc, buckets: Buckets, *, seconds: float) -> None:
+    def __init__(
+        self, upstreams: Upstreams, rpc: Rpc, buckets: Buckets, *, seconds: float, query: bool = False
+    ) -> None:
         self._rpc, self._call, self._buckets, self._seconds = rpc, upstreams.call(rpc), buckets, seconds
+        self._query = query
 
     async def answer(self, request: Request) -> Any:
         """The RPC's response. Raises 429, INVALID, and what the service refuses with."""
@@ -30,6 +35,8 @@ class OpenCall:
         message: Message = self._rpc.request()
         for name, value in request.path_params.items():
             setattr(message, name, value)
+        if self._query:
+            codec.from_query(message, query_of(request), hidden=request.path_params)
         validate(message)
         outgoing.bind(outgoing.Incoming())
         return await self._call(message, timeout=self._seconds)

@@ -1,24 +1,32 @@
-"""What a spot check was drawn from: open to everybody once it is published, so that anybody can draw again."""
+"""Spot checks that are over, and what each was drawn from: open to everybody, so that anybody can draw again."""
 
 from hashlib import sha256
 from typing import Any, Final
 
+import orjson
 from chassis.access import NOWHERE, allow
 from lilitong.venue.v1 import spot_check_pb2
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway import codec
 from gateway.clients import Upstreams
+from gateway.documentation.examples import example
+from gateway.documentation.schemas import Schemas
 from gateway.door import headers_of
 from gateway.front import visit_of
 from gateway.limits import Buckets
 from gateway.opened import OpenCall
-from gateway.operations import Contract
+from gateway.operations import Contract, rules_of
 from gateway.serving import refuse
 
 PATH: Final = "/v1/spot-checks/{draw_id}/record"
-RECORD: Final = Contract(spot_check_pb2, "SpotCheckService")["GetSpotCheckRecord"]
+LIST_PATH: Final = "/v1/published-spot-checks"
+_CHECKS: Final = Contract(spot_check_pb2, "SpotCheckService")
+RECORD: Final = _CHECKS["GetSpotCheckRecord"]
+LIST: Final = _CHECKS["ListPublishedSpotChecks"]
 _SECONDS: Final = 15.0
+_JSON: Final = "application/json"
 
 
 class Records:
@@ -26,6 +34,7 @@ class Records:
 
     def __init__(self, upstreams: Upstreams, buckets: Buckets) -> None:
         self._asked = OpenCall(upstreams, RECORD, buckets, seconds=_SECONDS)
+        self._listed = OpenCall(upstreams, LIST, buckets, seconds=_SECONDS, query=True)
 
     @allow(anonymous=True, area=NOWHERE)
     async def serve(self, request: Request) -> Response:
@@ -42,11 +51,65 @@ class Records:
         found = {"etag": tag, "cache-control": "public, max-age=86400, immutable"}
         if tag in {part.strip().removeprefix("W/") for part in headers.get("if-none-match", "").split(",")}:
             return Response(status_code=304, headers=found)
-        return Response(body, 200, found, "application/json")
+        return Response(body, 200, found, _JSON)
+
+    @allow(anonymous=True, area=NOWHERE)
+    async def serve_list(self, request: Request) -> Response:
+        """Which spot checks are over; refusals are answers too."""
+        visit_of(request.scope).route = LIST_PATH
+        headers: dict[str, str] = {}
+        try:
+            headers = headers_of(request.scope)
+            body = orjson.dumps(codec.encode(await self._listed.answer(request)))
+        except Exception as error:  # noqa: BLE001 - every failure has a public face
+            return refuse(error, headers, parameters=LIST.takes.fields_by_name)
+        return Response(body, 200, {"cache-control": "public, max-age=60"}, _JSON)
 
 
-def described() -> dict[str, Any]:
-    """The path for the OpenAPI document."""
+def described(schemas: Schemas) -> dict[str, Any]:
+    """The paths for the OpenAPI document."""
+    return _described_list(schemas) | _described_record()
+
+
+def _described_list(schemas: Schemas) -> dict[str, Any]:
+    return {
+        LIST_PATH: {
+            "get": {
+                "operationId": "listPublishedSpotChecks",
+                "tags": ["spot-checks"],
+                "summary": "Which spot checks are over",
+                "description": "For anybody: the published ones, whose records can be read, and those that were committed to and "
+                "never drawn (`lapsed`); the newest commitment first. Pages are followed by `next_page_token`, empty on the last "
+                "one.",
+                "parameters": [
+                    {
+                        "name": field.name,
+                        "in": "query",
+                        "required": False,
+                        "schema": schemas.value(field, rules_of(field), given=True),
+                    }
+                    for field in LIST.takes.fields
+                ],
+                "responses": {
+                    "200": {
+                        "description": "A page of them.",
+                        "content": {
+                            _JSON: {"schema": schemas.named(LIST.gives, given=False), "example": example(LIST.gives)}
+                        },
+                    },
+                    **_problems(400, 429, 503),
+                },
+                "security": [],
+            }
+        }
+    }
+
+
+def _problems(*statuses: int) -> dict[str, Any]:
+    return {str(status): {"$ref": f"#/components/responses/Problem{status}"} for status in statuses}
+
+
+def _described_record() -> dict[str, Any]:
     shown = {
         "format": "lilitong/spot-check/1",
         "draw_id": "6f9619ff-8b86-4d01-b42d-00cf4fc964ff",
@@ -82,13 +145,10 @@ def described() -> dict[str, Any]:
                 "responses": {
                     "200": {
                         "description": "The record; it never changes.",
-                        "content": {"application/json": {"schema": {"type": "object"}, "example": shown}},
+                        "content": {_JSON: {"schema": {"type": "object"}, "example": shown}},
                     },
                     "304": {"description": "As `If-None-Match` names it."},
-                    **{
-                        str(status): {"$ref": f"#/components/responses/Problem{status}"}
-                        for status in (400, 404, 409, 429, 503)
-                    },
+                    **_problems(400, 404, 409, 429, 503),
                 },
                 "security": [],
             }

@@ -92,7 +92,7 @@ async def _answer(operation: Operation, parts: Parts, request: Request, headers:
         )
         return _encode(operation, message, reply, headers)
     if operation.reads:
-        codec.from_query(message, _query(request), hidden=operation.hidden)
+        codec.from_query(message, query_of(request), hidden=operation.hidden)
     else:
         data = parse(await read(request.receive, headers, parts.body_limit), headers)
         try:
@@ -138,7 +138,8 @@ def _from_path(message: Message, operation: Operation, values: dict[str, Any]) -
     codec.from_query(message, {name: str(values[name]) for name in operation.parameters})
 
 
-def _query(request: Request) -> dict[str, str]:
+def query_of(request: Request) -> dict[str, str]:
+    """The query's parameters. Raises INVALID for one that is given twice."""
     found: dict[str, str] = {}
     for name, value in request.query_params.multi_items():
         if name in found:

@@ -15,6 +15,7 @@ PATTERNS: Final[Mapping[str, tuple[str, str]]] = {
     "^[0-9]{9,18}$": ("must be an area code of 9 to 18 digits", "应为 9 至 18 位数字的区划代码"),
     "^[0-9]{12,18}$": ("must be an area code of 12 to 18 digits", "应为 12 至 18 位数字的区划代码"),
     "^([0-9]{9,18})?$": ("must be empty or an area code of 9 to 18 digits", "应为空，或 9 至 18 位数字的区划代码"),
+    "^([0-9]{2,18})?$": ("must be empty or an area code of 2 to 18 digits", "应为空，或 2 至 18 位数字的区划代码"),
     "^[0-9]{12}$": ("must be a community's area code of 12 digits", "应为 12 位数字的社区区划代码"),
     "^[a-z0-9-]{0,64}$": (
         "must be at most 64 lower-case letters, digits and hyphens",

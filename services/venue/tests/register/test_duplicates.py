@@ -168,7 +168,7 @@ async def test_an_inspected_venue_does_not_vanish_into_one_that_was_never_inspec
     await desk.find()
     (candidate,) = (await desk.listed()).candidates
     await house.owner.execute(
-        "INSERT INTO ladder_heads (venue_id, drill_id, area, last_ordinal) VALUES ($1, '', $2, 1)", other.venue_id, AREA
+        "INSERT INTO ladder_heads (venue_id, drill_id, area) VALUES ($1, '', $2)", other.venue_id, AREA
     )
     await house.owner.execute(
         """

@@ -27,7 +27,7 @@ def counts(job):
 async def faults(office, job):
     """(line, column, reason) of each fault in the report."""
     text = (await office.report(job.import_id)).decode("utf-8-sig")
-    return [(int(line), column, reason) for line, column, reason, _ in [*csv.reader(io.StringIO(text))][1:]]
+    return [(int(line), column, reason) for line, column, reason, *_ in [*csv.reader(io.StringIO(text))][1:]]
 
 
 ENCODINGS = {

@@ -14,7 +14,6 @@ from lilitong.venue.v1 import inspection_pb2 as ipb
 from lilitong.venue.v1 import spot_check_pb2 as pb
 from venue.enforcement.inspections.recording import Recording
 from venue.enforcement.inspections.rpc import InspectionServicer
-from venue.enforcement.issuing import issue_paper
 from venue.enforcement.ladder.events import Teller
 from venue.spotcheck import room
 
@@ -189,7 +188,7 @@ async def squad(house):
         told.relay += 1
 
     made = room.build(house.pool, house.clock, signer, lambda: key, seal=lambda: b"", told=wake)
-    recording = Recording(house.clock, issue_paper, Teller(lambda: b""))
+    recording = Recording(house.clock, Teller(lambda: b""))
     inspections = InspectionServicer(house.pool, house.clock, recording, None, wake)
     return Squad(house, made, signer, key, told, inspections)
 

@@ -80,6 +80,11 @@ def serve(world: World, role: str) -> obligation_pb2.ServeObligationsRequest:
 
 
 @sample
+def serve_many(world: World, role: str) -> obligation_pb2.BatchServeObligationsRequest:
+    return obligation_pb2.BatchServeObligationsRequest(requests=[serve(world, role)])
+
+
+@sample
 def acknowledge(world: World, role: str) -> obligation_pb2.AcknowledgeObligationRequest:
     return obligation_pb2.AcknowledgeObligationRequest(request_id=new_id(), obligation_id=world.obligation_id)
 

@@ -57,7 +57,7 @@ def document(operations: Sequence[Operation] = OPERATIONS) -> Json:
     paths: dict[str, Json] = {}
     for operation in operations:
         paths.setdefault(operation.path, {})[operation.verb.lower()] = _operation(operation, schemas)
-    paths |= verification() | records()
+    paths |= verification() | records(schemas)
     paths |= system_paths()
     return {
         "openapi": "3.1.0",

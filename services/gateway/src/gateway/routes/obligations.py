@@ -3,7 +3,7 @@
 from chassis.access import RESOURCE
 from lilitong.venue.v1 import obligation_pb2
 
-from gateway.operations import Contract, Operation, people
+from gateway.operations import Batch, Contract, Operation, people
 
 _OBLIGATIONS = Contract(obligation_pb2, "ObligationService")
 _OFFICERS = {"venue_officer"}
@@ -71,6 +71,19 @@ OPERATIONS = (
         summary="Record that papers were served",
         description="Letter, notice or both at one venue: in person and refused with a photo, by post with its number.",
         status=201,
+    ),
+    Operation(
+        verb="POST",
+        path="/v1/obligation-service-batches",
+        rpc=_OBLIGATIONS["BatchServeObligations"],
+        rule=people(_SERVERS, RESOURCE),
+        tag="obligations",
+        summary="Record that papers were served at up to 100 venues",
+        description="As a round from door to door, kept offline, or a posting brings it. Each venue is recorded or refused on "
+        "its own, in the order sent; sending the batch again changes nothing.",
+        status=207,
+        batch=Batch(item_key="request_id", identity="venue_id"),
+        seconds=30.0,
     ),
     Operation(
         verb="POST",

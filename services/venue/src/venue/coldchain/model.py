@@ -123,6 +123,15 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
+class Retest:
+    """A negative result of the goods that came after a positive one, with the ordinals of its sample and of itself."""
+
+    sample_id: UUID
+    sample_ordinal: int
+    ordinal: int
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     sample_id: UUID
     lot_id: UUID

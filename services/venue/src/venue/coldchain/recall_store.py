@@ -7,7 +7,7 @@ from uuid import UUID
 from chassis.pool import Connection
 from ledger.commitment import Leaf
 
-from venue.coldchain.model import Decision, Kind, Proposal, Voice
+from venue.coldchain.model import Decision, Kind, Proposal, Retest, Voice
 
 _PROPOSAL: Final = """
     SELECT p.proposal_id, p.fact_id, p.lot_id, p.kind, p.ordinal, p.proposed_by, p.reason, p.proposed_at,
@@ -54,7 +54,7 @@ async def insert_decision(
     conn: Connection,
     proposal: Proposal,
     ordinal: int,
-    retest: tuple[UUID, int] | None,
+    retest: Retest | None,
     leaf: tuple[int, Leaf] | None,
 ) -> None:
     """The proposal as decided by the first two who agree. `leaf`: its index in the log and itself, of a recall."""
@@ -64,9 +64,9 @@ async def insert_decision(
     await conn.execute(
         """
         INSERT INTO recall_decisions (proposal_id, decision_id, lot_id, ordinal, proposal_kind, proposal_ordinal, decision,
-                                      first_person, second_person, retest_id, retest_ordinal, decided_at,
-                                      leaf_index, leaf_hash, salt, leaf_content)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+                                      first_person, second_person, retest_id, retest_sample_ordinal, retest_ordinal,
+                                      decided_at, leaf_index, leaf_hash, salt, leaf_content)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
         """,
         proposal.proposal_id,
         proposal.decision_id,
@@ -77,7 +77,7 @@ async def insert_decision(
         int(proposal.decision),
         first,
         second,
-        *(retest or (None, None)),
+        *((retest.sample_id, retest.sample_ordinal, retest.ordinal) if retest else (None, None, None)),
         proposal.decided_at,
         *((leaf[0], leaf[1].hash, leaf[1].salt, leaf[1].content) if leaf else (None, None, None, None)),
     )

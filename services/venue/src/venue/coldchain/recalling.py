@@ -12,7 +12,7 @@ from venue.coldchain import recall_store, refusals, store, trail
 from venue.coldchain.acting import open_lot
 from venue.coldchain.events import Teller
 from venue.coldchain.leaf import leaf_of
-from venue.coldchain.model import Decision, Head, Proposal, Voice
+from venue.coldchain.model import Decision, Head, Proposal, Retest, Voice
 from venue.coldchain.model import Kind as Fact
 
 _NEEDED = 2
@@ -87,7 +87,7 @@ class Recalling:
         await self._tell.recalled(conn, after, decided.decision_id, found.places, decided.decided_at)
         await self._tell.handled(conn, after, found.handlers)
 
-    async def _retest(self, conn: Connection, proposal: Proposal, decision: Decision) -> tuple[UUID, int] | None:
+    async def _retest(self, conn: Connection, proposal: Proposal, decision: Decision) -> Retest | None:
         """The negative result on which a positive one may be dismissed; refused already at the first voice."""
         if decision is not Decision.DISMISS or proposal.sample_id is None:
             return None

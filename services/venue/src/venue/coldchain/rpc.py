@@ -34,6 +34,7 @@ from venue.coldchain.recalling import Recalling
 from venue.register import store as register_store
 from venue.register.model import Venue
 from venue.visits.credentials import Credentials
+from venue.writing import once_about
 
 _Answer = TypeVar("_Answer", bound=Message)
 _RELEASERS = {"venue_officer", "inspector"}
@@ -221,16 +222,7 @@ class ColdChainServicer(ReadingMethods, RecallMethods, ColdChainServiceServicer)
         find: Callable[[Connection], Awaitable[Any]],
         act: Callable[[Connection, Any], Awaitable[_Answer]],
     ) -> _Answer:
-        """`find` what it is about and whether the caller may, then act once."""
-        found: list[Any] = []
-
-        async def authorise(conn: Connection) -> None:
-            found.append(await find(conn))
-
-        async def run(conn: Connection) -> _Answer:
-            return await act(conn, found[-1])
-
-        method = str(request.DESCRIPTOR.name).removesuffix("Request")
-        result = await self.writes.once(method, request, answer, run, authorise=authorise)
+        """See `once_about`; the relay hears of it."""
+        result = await once_about(self.writes, request, answer, find, act)
         self.told()
         return result

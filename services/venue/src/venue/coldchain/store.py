@@ -16,6 +16,7 @@ from venue.coldchain.model import (
     Premises,
     Release,
     Result,
+    Retest,
     Sample,
     SampleKind,
 )
@@ -193,19 +194,19 @@ async def grounds(conn: Connection, lot_id: UUID) -> tuple[tuple[UUID, int] | No
     return negative, None if row["disinfection_id"] is None else (row["disinfection_id"], row["ordinal"])
 
 
-async def retest(conn: Connection, lot_id: UUID, after: int) -> tuple[UUID, int] | None:
-    """The newest negative result of goods sampled after that ordinal, as (sample, ordinal of the result). A sample that was
-    taken before says nothing of what was found since, however late its result is entered.
+async def retest(conn: Connection, lot_id: UUID, after: int) -> Retest | None:
+    """The newest negative result of goods sampled after that ordinal. A sample that was taken before says nothing of what was
+    found since, however late its result is entered.
     """
     row = await conn.fetchrow(
         """
-        SELECT r.sample_id, r.ordinal FROM lot_samples s JOIN lot_results r USING (sample_id)
+        SELECT r.sample_id, s.ordinal AS sample_ordinal, r.ordinal FROM lot_samples s JOIN lot_results r USING (sample_id)
         WHERE s.lot_id = $1 AND s.ordinal > $2 AND r.frees ORDER BY r.ordinal DESC LIMIT 1
         """,
         lot_id,
         after,
     )
-    return None if row is None else (row["sample_id"], row["ordinal"])
+    return None if row is None else Retest(row["sample_id"], row["sample_ordinal"], row["ordinal"])
 
 
 async def insert_release(

@@ -22,6 +22,7 @@ from venue.documents.issue import issue
 from venue.documents.model import Document, DocumentFormat, DocumentKind, NewDocument
 from venue.documents.rendering import MEDIA_TYPES, Renderer
 from venue.documents.standing import StandingOf
+from venue.documents.store import Scope
 from venue.enforcement.permission import permitted
 from venue.register import store as register_store
 from venue.register.model import Venue
@@ -102,7 +103,8 @@ class DocumentServicer(DocumentServiceServicer):
     async def ListDocuments(self, request: pb.ListDocumentsRequest, _: Any) -> pb.ListDocumentsResponse:
         after = pages.after(TimeCursor, request.page_token)
         async with self._pool.acquire() as conn:
-            found = await store.page(conn, request.area, request.kind or None, after, request.page_size or _PAGE)
+            scope = Scope(request.area, kind=request.kind or None, drill_id=request.drill_id)
+            found = await store.page(conn, scope, after, request.page_size or _PAGE)
             documents = await self._encoded(conn, found.documents)
         return pb.ListDocumentsResponse(
             documents=documents, next_page_token=found.next.encode() if found.next else "", total=found.total
@@ -113,7 +115,8 @@ class DocumentServicer(DocumentServiceServicer):
         after, venue_id = pages.after(TimeCursor, request.page_token), UUID(request.venue_id)
         async with self._pool.acquire() as conn:
             venue = permitted((await register_store.venues(conn, [venue_id])).get(venue_id), _STAFF)
-            found = await store.page(conn, venue.area, None, after, request.page_size or _PAGE, venue_id)
+            scope = Scope(venue.area, venue_id=venue_id, drill_id=venue.drill_id)
+            found = await store.page(conn, scope, after, request.page_size or _PAGE)
             documents = await self._encoded(conn, found.documents)
         return pb.ListVenueDocumentsResponse(
             documents=documents, next_page_token=found.next.encode() if found.next else ""

@@ -26,6 +26,16 @@ class Listed:
     total: int
 
 
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which documents: of venues below `area` or of one of them, of one kind if given, real ones or a drill's."""
+
+    area: str
+    kind: int | None = None
+    venue_id: UUID | None = None
+    drill_id: str = ""
+
+
 async def next_number(conn: Connection, counter: tuple[str, str, int], count: int = 1) -> int:
     """The first of the next `count` numbers of a body, series and year; others wait until the caller's transaction ends."""
     last: int = await conn.fetchval(
@@ -86,22 +96,21 @@ async def poster_of(conn: Connection, zone: int, code_version: int) -> Document 
     return None if row is None else _document(row)
 
 
-async def page(
-    conn: Connection, area: str, kind: int | None, after: TimeCursor | None, size: int, venue_id: UUID | None = None
-) -> Listed:
-    """Documents of venues below `area` (or of one venue), the newest first."""
-    scope = "v.area >= $1 AND v.area < $1 || ':' AND ($2::smallint IS NULL OR d.kind = $2)"
-    scope += " AND ($3::uuid IS NULL OR d.venue_id = $3)"
-    source = f"FROM documents d JOIN venues v USING (venue_id) WHERE {scope}"
-    total = await conn.fetchval(f"SELECT count(*) {source}", area, kind, venue_id)
+async def page(conn: Connection, scope: Scope, after: TimeCursor | None, size: int) -> Listed:
+    """The newest first."""
+    source = """
+        FROM documents d JOIN venues v USING (venue_id)
+        WHERE v.area >= $1 AND v.area < $1 || ':' AND ($2::smallint IS NULL OR d.kind = $2)
+          AND ($3::uuid IS NULL OR d.venue_id = $3) AND d.drill_id = $4
+    """
+    given = (scope.area, scope.kind, scope.venue_id, scope.drill_id)
+    total = await conn.fetchval(f"SELECT count(*) {source}", *given)
     rows = await conn.fetch(
         f"""
-        SELECT {_COLUMNS} {source} AND ($4::timestamptz IS NULL OR (d.issued_at, d.document_id) < ($4, $5::uuid))
-        ORDER BY d.issued_at DESC, d.document_id DESC LIMIT $6
+        SELECT {_COLUMNS} {source} AND ($5::timestamptz IS NULL OR (d.issued_at, d.document_id) < ($5, $6::uuid))
+        ORDER BY d.issued_at DESC, d.document_id DESC LIMIT $7
         """,
-        area,
-        kind,
-        venue_id,
+        *given,
         after.at if after else None,
         after.id if after else None,
         size + 1,

@@ -7,7 +7,7 @@ from uuid import UUID
 from chassis.pool import Connection
 
 from venue.documents.model import Document, DocumentKind, DocumentStanding
-from venue.enforcement.ladder.book import read_standing
+from venue.enforcement.ladder.book import read_standings
 from venue.enforcement.ladder.standing import Measure, State
 from venue.enforcement.policies.model import Paper
 from venue.register import store as register_store
@@ -17,16 +17,13 @@ async def papers_standing(
     conn: Connection, documents: Sequence[Document], at: datetime
 ) -> Mapping[UUID, DocumentStanding]:
     """By document; `documents` are papers of the ladder."""
-    venues = await register_store.venues(conn, list({each.new.venue_id for each in documents}))
+    areas = await register_store.areas(conn, {each.new.venue_id for each in documents})
+    standings = await read_standings(conn, areas, at)
     found: dict[UUID, DocumentStanding] = {}
-    for venue_id, venue in venues.items():
-        standing = await read_standing(conn, venue, at)
-        for each in documents:
-            if each.new.venue_id == venue_id and each.new.source_id is not None:
-                measure = standing.find(each.new.source_id)
-                found[each.document_id] = (
-                    DocumentStanding.ENDED if measure is None else paper_standing(measure, each, at)
-                )
+    for each in documents:
+        if each.new.source_id is not None:
+            measure = standings[each.new.venue_id].find(each.new.source_id)
+            found[each.document_id] = DocumentStanding.ENDED if measure is None else paper_standing(measure, each, at)
     return found
 
 

@@ -11,7 +11,6 @@ from ledger.note import Signer
 from venue.enforcement.inspections.photos import PhotoStore
 from venue.enforcement.inspections.recording import Recording
 from venue.enforcement.inspections.rpc import InspectionServicer
-from venue.enforcement.issuing import issue_paper
 from venue.enforcement.ladder.acting import Acting
 from venue.enforcement.ladder.clocks import Clocks
 from venue.enforcement.ladder.events import Teller
@@ -47,7 +46,7 @@ def build(
         await zones_changed()
 
     return Room(
-        InspectionServicer(pool, clock, Recording(clock, issue_paper, tell), photos, told),
-        EnforcementServicer(pool, clock, Acting(clock, issue_paper, tell), log, changed),
+        InspectionServicer(pool, clock, Recording(clock, tell), photos, told),
+        EnforcementServicer(pool, clock, Acting(clock, tell), log, changed),
         Clocks(pool, clock, tell, told),
     )

@@ -52,7 +52,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """What is recorded. `rows`: of data; `size`: of the file, in bytes."""
+    """What is recorded. `rows`: of data; `size`: of the file, in bytes; `file_name`: what it was called then."""
 
     wanted: Wanted
     rows: int
@@ -62,12 +62,13 @@ class Export:
     exported_at: datetime
     purpose: str
     purpose_ref: str
+    file_name: str
 
-    @property
-    def file_name(self) -> str:
-        wanted = self.wanted
-        day = self.exported_at.astimezone(ZONE).strftime("%Y%m%d-%H%M")
-        return f"{wanted.table.name.lower()}-{wanted.area}-{day}.{wanted.format.name.lower()}"
+
+def file_name(wanted: Wanted, at: datetime) -> str:
+    """What a file that is made then is called."""
+    minute = at.astimezone(ZONE).strftime("%Y%m%d-%H%M")
+    return f"{wanted.table.name.lower()}-{wanted.area}-{minute}.{wanted.format.name.lower()}"
 
 
 def mark(wanted: Wanted, by: str, at: datetime, purpose: str, reference: str) -> str:

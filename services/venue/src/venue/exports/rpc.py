@@ -1,7 +1,7 @@
 """ExportService: tables as files, recorded with who took them and what for."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from datetime import datetime
 from hashlib import file_digest
 from pathlib import Path
@@ -24,7 +24,7 @@ from lilitong.venue.v1.export_pb2_grpc import ExportServiceServicer
 
 from venue.exports import store
 from venue.exports.files import open_writer
-from venue.exports.model import KEPT, MOST_ROWS, PART_BYTES, Export, Format, Table, Wanted, count_line, mark
+from venue.exports.model import KEPT, MOST_ROWS, PART_BYTES, Export, Format, Table, Wanted, count_line, file_name, mark
 from venue.exports.tables import LAYOUTS
 
 _PAGE: Final = 100
@@ -127,7 +127,9 @@ class ExportServicer(ExportServiceServicer):
                 f"These are more than {self._most_rows} rows; export a smaller area or one category.",
             )
         size, digest = await asyncio.to_thread(_measured, path)
-        return Export(wanted, rows, size, digest, caller.subject, now, caller.purpose, caller.purpose_ref)
+        return Export(
+            wanted, rows, size, digest, caller.subject, now, caller.purpose, caller.purpose_ref, file_name(wanted, now)
+        )
 
 
 def _measured(path: Path) -> tuple[int, bytes]:
@@ -136,13 +138,18 @@ def _measured(path: Path) -> tuple[int, bytes]:
         return path.stat().st_size, file_digest(file, "sha256").digest()
 
 
-def _parts(path: Path) -> Iterator[tuple[int, bytes]]:
-    """(where it begins, content) of each part of the file."""
+async def _parts(path: Path) -> AsyncIterator[tuple[int, bytes]]:
+    """(where it begins, content) of each part of the file, read beside the loop."""
+    starts = 0
+    while content := await asyncio.to_thread(_part, path, starts):
+        yield starts, content
+        starts += len(content)
+
+
+def _part(path: Path, starts: int) -> bytes:
     with path.open("rb") as file:
-        starts = 0
-        while content := file.read(PART_BYTES):
-            yield starts, content
-            starts += len(content)
+        file.seek(starts)
+        return file.read(PART_BYTES)
 
 
 def _encode(export: Export) -> pb.Export:

@@ -1,6 +1,6 @@
 """All SQL of exports but the tables themselves. Functions take the connection first and never commit."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -23,7 +23,7 @@ ERRORS: Final[Mapping[str, Callable[[], DomainError]]] = {"exports_pkey": exists
 
 _EXPORT: Final = """
     SELECT export_id, table_kind, format, area, category, drill_id, row_count, bytes, sha256, exported_by, exported_at, purpose,
-           purpose_ref
+           purpose_ref, file_name
     FROM exports
 """
 
@@ -41,7 +41,7 @@ def _cell(value: Any) -> Cell:
     return local(value) if isinstance(value, datetime) else str(value)
 
 
-async def insert(conn: Connection, export: Export, parts: Iterable[tuple[int, bytes]]) -> None:
+async def insert(conn: Connection, export: Export, parts: AsyncIterable[tuple[int, bytes]]) -> None:
     wanted = export.wanted
     await conn.execute(
         """
@@ -64,7 +64,7 @@ async def insert(conn: Connection, export: Export, parts: Iterable[tuple[int, by
         export.purpose,
         export.purpose_ref,
     )
-    for starts, content in parts:
+    async for starts, content in parts:
         await conn.execute(
             "INSERT INTO export_parts (export_id, starts, content, made_at) VALUES ($1, $2, $3, $4)",
             wanted.export_id,
@@ -117,5 +117,5 @@ def _export(row: Any) -> Export:
         row["category"],
         row["drill_id"],
     )
-    names = ("sha256", "exported_by", "exported_at", "purpose", "purpose_ref")
+    names = ("sha256", "exported_by", "exported_at", "purpose", "purpose_ref", "file_name")
     return Export(wanted, row["row_count"], row["bytes"], **{name: row[name] for name in names})

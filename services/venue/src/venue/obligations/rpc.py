@@ -13,6 +13,7 @@ from chassis.clock import Clock, local_day
 from chassis.errors import DomainError, Kind, constraint_errors
 from chassis.events import Event, publish
 from chassis.pool import Connection
+from chassis.rpc.status import to_proto
 from chassis.writes import Writes
 from lilitong.venue.v1 import events_pb2
 from lilitong.venue.v1 import obligation_pb2 as pb
@@ -38,6 +39,7 @@ from venue.obligations.model import (
 from venue.register import store as register_store
 from venue.register.model import Venue
 from venue.register.permission import require_open
+from venue.writing import each_alone
 
 _BATCH = 200
 _PAGE = 100
@@ -166,6 +168,25 @@ class ObligationServicer(ObligationServiceServicer):
 
     @allow(roles=_SERVERS, area=RESOURCE)
     async def ServeObligations(self, request: pb.ServeObligationsRequest, _: Any) -> pb.ServeObligationsResponse:
+        answer = await self._serve(request)
+        self.told()
+        return answer
+
+    @allow(roles=_SERVERS, area=RESOURCE)
+    async def BatchServeObligations(
+        self, request: pb.BatchServeObligationsRequest, _: Any
+    ) -> pb.BatchServeObligationsResponse:
+        answer = pb.BatchServeObligationsResponse()
+        for item, given in await each_alone(request.requests, self._serve):
+            result = answer.results.add(venue_id=item.venue_id)
+            if isinstance(given, DomainError):
+                result.error.CopyFrom(to_proto(given))
+            else:
+                result.response.CopyFrom(given)
+        self.told()
+        return answer
+
+    async def _serve(self, request: pb.ServeObligationsRequest) -> pb.ServeObligationsResponse:
         venue_id, found = UUID(request.venue_id), list[Venue]()
         wanted = [UUID(each) for each in request.obligation_ids]
 
@@ -185,8 +206,8 @@ class ObligationServicer(ObligationServiceServicer):
             lacks = proof.lacks()
             if lacks:
                 raise DomainError(Kind.INVALID, "PROOF_INCOMPLETE", "The proof of service is incomplete.", fields=lacks)
-            require_open(found[-1], proof.served_at)
             await store.lock(conn, str(venue_id))
+            require_open(await register_store.hold(conn, venue_id), proof.served_at)
             own = {each.obligation_id for each in await store.of_venue(conn, venue_id)}
             if not own.issuperset(wanted):
                 raise DomainError(Kind.NOT_FOUND, "OBLIGATION_UNKNOWN", "This venue has no such letter or notice.")
@@ -197,11 +218,9 @@ class ObligationServicer(ObligationServiceServicer):
             await self._tell(conn, found[-1], "served", served)
             return pb.ServeObligationsResponse(obligations=[encode_obligation(each) for each in served])
 
-        answer = await self._writes.once(
+        return await self._writes.once(
             "ServeObligations", request, pb.ServeObligationsResponse, act, authorise=authorise
         )
-        self.told()
-        return answer
 
     @allow(roles={"venue_operator"}, area=RESOURCE)
     async def AcknowledgeObligation(

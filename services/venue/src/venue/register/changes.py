@@ -20,9 +20,9 @@ Seal = Callable[[], bytes]
 
 
 async def locked(connection: Any, venue_id: UUID) -> Venue | None:
-    """The venue as it is once no other change of the register is under way; None if there is none."""
+    """The venue as it is once no other change of the register is under way and nobody holds it; None if there is none."""
     await store.lock_register(connection)
-    return (await store.venues(connection, [venue_id])).get(venue_id)
+    return (await store.freeze(connection, [venue_id])).get(venue_id)
 
 
 async def add_zones(

@@ -1,7 +1,7 @@
 """All SQL of the register. Functions take the connection first and never commit."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -109,10 +109,33 @@ async def compare_later(connection: Any, ids: Sequence[UUID]) -> None:
     await connection.execute("INSERT INTO duplicate_queue (venue_id) SELECT unnest($1::uuid[])", ids)
 
 
-async def venues(connection: Any, ids: Sequence[UUID]) -> dict[UUID, Venue]:
+async def venues(connection: Any, ids: Collection[UUID]) -> dict[UUID, Venue]:
     """The venues of these ids that exist, with their zones in order."""
     rows = await connection.fetch(f"SELECT {_VENUE} FROM venues v WHERE v.venue_id = ANY($1)", ids)
     return {venue.venue_id: venue for venue in await _with_zones(connection, rows)}
+
+
+async def hold(connection: Any, venue_id: UUID) -> Venue:
+    """The venue as it is and stays until the transaction ends: whoever closes or merges it waits. `venue_id` is one that exists.
+
+    Whoever takes the venue's ladder (`ladder_heads`) too takes that first. Whoever holds a venue takes the register's lock no
+    more: those who close a venue have it and wait for the venue.
+    """
+    await connection.execute("SELECT FROM venues WHERE venue_id = $1 FOR SHARE", venue_id)
+    # A statement of its own: it sees what was committed while that one waited.
+    return (await venues(connection, [venue_id]))[venue_id]
+
+
+async def freeze(connection: Any, ids: Collection[UUID]) -> dict[UUID, Venue]:
+    """These venues once nobody holds them any more, to be changed in this transaction. The caller has the register's lock."""
+    await connection.execute("SELECT FROM venues WHERE venue_id = ANY($1) ORDER BY venue_id FOR NO KEY UPDATE", ids)
+    return await venues(connection, ids)
+
+
+async def areas(connection: Any, ids: Collection[UUID]) -> dict[UUID, str]:
+    """Where the venues of these ids that exist are."""
+    rows = await connection.fetch("SELECT venue_id, area FROM venues WHERE venue_id = ANY($1)", ids)
+    return {row["venue_id"]: row["area"] for row in rows}
 
 
 async def venue_of_zone(connection: Any, zone: int) -> Venue | None:

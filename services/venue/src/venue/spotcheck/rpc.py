@@ -1,7 +1,5 @@
-"""SpotCheckService: committing, opening and drawing, reading, and the published record; doors and teams are beside it."""
+"""SpotCheckService: committing, opening and drawing, reading, and what is published; doors and teams are beside it."""
 
-import asyncio
-import json
 from collections.abc import Callable
 from datetime import UTC
 from typing import Any
@@ -11,27 +9,23 @@ import asyncpg
 from chassis import pages
 from chassis.access import NOWHERE, RESOURCE, allow, current_caller, require_area
 from chassis.clock import Clock
-from chassis.errors import DomainError, Kind
 from chassis.pages import TimeCursor
 from chassis.pool import Connection
 from chassis.writes import Writes
-from ledger import store as log
 from lilitong.venue.v1 import spot_check_pb2 as pb
 from lilitong.venue.v1.spot_check_pb2_grpc import SpotCheckServiceServicer
 
 from venue.spotcheck import assignment_store, store
 from venue.spotcheck.acting import Drawing, Plan
 from venue.spotcheck.door_rpc import DoorMethods
-from venue.spotcheck.drawing import Frame
 from venue.spotcheck.encoding import encode_check, encode_coverage
 from venue.spotcheck.events import Teller
-from venue.spotcheck.model import SpotCheck, State
-from venue.spotcheck.record import Entry, Record
+from venue.spotcheck.model import SpotCheck
+from venue.spotcheck.records import Records
 from venue.spotcheck.refusals import spot_check_unknown
-from venue.spotcheck.store import Proven
 from venue.spotcheck.team_rpc import TeamMethods
 
-_PAGE = 100
+_PAGE, _PUBLIC_PAGE = 100, 50
 _OFFICIALS = {"venue_officer", "enforcement_lead", "command", "auditor"}
 
 
@@ -43,6 +37,7 @@ class SpotCheckServicer(TeamMethods, DoorMethods, SpotCheckServiceServicer):
     ) -> None:
         self.pool, self.clock, self.writes = pool, clock, Writes(pool, clock)
         self.tell, self.told, self._drawing = tell, told, drawing
+        self._records = Records(pool, clock)
 
     @allow(roles={"venue_officer"}, area="area")
     async def CommitSpotCheck(self, request: pb.CommitSpotCheckRequest, _: Any) -> pb.CommitSpotCheckResponse:
@@ -117,45 +112,21 @@ class SpotCheckServicer(TeamMethods, DoorMethods, SpotCheckServiceServicer):
     # it is for nobody.
     @allow(anonymous=True, area=NOWHERE)
     async def GetSpotCheckRecord(self, request: pb.GetSpotCheckRecordRequest, _: Any) -> pb.GetSpotCheckRecordResponse:
-        draw_id = UUID(request.draw_id)
-        async with self.pool.acquire() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
-            found = await store.get(conn, draw_id)
-            if found is None:
-                raise spot_check_unknown()
-            if found.state(self.clock.now()) is not State.PUBLISHED:
-                raise DomainError(
-                    Kind.PRECONDITION,
-                    "NOT_YET_PUBLISHED",
-                    "A draw is published once all its inspections have begun or its time is over.",
-                )
-            parts = await store.proven(conn, draw_id)
-            proofs = await _proofs(conn, found)
-        return pb.GetSpotCheckRecordResponse(record=await asyncio.to_thread(_record, found, parts, proofs))
+        return pb.GetSpotCheckRecordResponse(record=await self._records.get(UUID(request.draw_id)))
 
-
-async def _proofs(conn: Connection, check: SpotCheck) -> list[list[bytes]]:
-    """Of commitment and opening, in the log as it was right after the opening."""
-    if check.opening_index is None:
-        raise RuntimeError("a draw that is done was opened")
-    return await log.inclusion_proofs(conn, [check.commitment_index, check.opening_index], check.opening_index + 1)
-
-
-def _record(check: SpotCheck, found: Proven, proofs: list[list[bytes]]) -> str:
-    """Beside the loop, because a large frame takes longer than a check-in may wait."""
-    if check.opening_index is None or check.contribution is None:
-        raise RuntimeError("a draw that is done was opened")
-    record = Record(
-        draw_id=check.draw_id,
-        frame=Frame.parse(json.loads(found.frozen)),
-        secret=found.secret,
-        contribution=check.contribution,
-        commitment=Entry(found.commitment, check.commitment_index, proofs[0]),
-        opening=Entry(found.opening, check.opening_index, proofs[1]),
-        checkpoint=check.checkpoint,
-        pairs=found.pairs,
-        assignments=found.assignments,
-    )
-    return json.dumps(record.as_json(), separators=(",", ":"))
+    # Nobody draws again what they cannot find; and one that was committed to and never drawn is seen here too.
+    @allow(anonymous=True, area=NOWHERE)
+    async def ListPublishedSpotChecks(
+        self, request: pb.ListPublishedSpotChecksRequest, _: Any
+    ) -> pb.ListPublishedSpotChecksResponse:
+        after, now = pages.after(TimeCursor, request.page_token), self.clock.now()
+        async with self.pool.acquire() as conn:
+            found, more = await store.over(
+                conn, request.area, request.drill_id, now, after, request.page_size or _PUBLIC_PAGE
+            )
+        return pb.ListPublishedSpotChecksResponse(
+            spot_checks=[encode_check(each, now) for each in found], next_page_token=more.encode() if more else ""
+        )
 
 
 async def _known(conn: Connection, draw_id: UUID) -> SpotCheck:

@@ -119,6 +119,30 @@ async def page(
     return found, TimeCursor(found[-1].committed_at, found[-1].draw_id) if len(rows) > size else None
 
 
+async def over(
+    conn: Connection, area: str, drill_id: str, now: datetime, after: TimeCursor | None, size: int
+) -> tuple[list[SpotCheck], TimeCursor | None]:
+    """Those that are published by now and those that lapsed, of the area and what lies in it ("": all), the newest first."""
+    rows = await conn.fetch(
+        f"""
+        {_CHECK}
+        WHERE c.area >= $1 AND ($1 = '' OR c.area < $1 || ':') AND c.drill_id = $2
+          AND CASE WHEN d.draw_id IS NULL THEN o.draw_id IS NULL AND c.ends_at <= $3
+                   ELSE c.ends_at <= $3 OR c.drawn = (SELECT count(*) FROM spot_check_begins b WHERE b.draw_id = c.draw_id) END
+          AND ($4::timestamptz IS NULL OR (c.committed_at, c.draw_id) < ($4, $5::uuid))
+        ORDER BY c.committed_at DESC, c.draw_id DESC LIMIT $6
+        """,
+        area,
+        drill_id,
+        now,
+        after.at if after else None,
+        after.id if after else None,
+        size + 1,
+    )
+    found = [_check(row) for row in rows[:size]]
+    return found, TimeCursor(found[-1].committed_at, found[-1].draw_id) if len(rows) > size else None
+
+
 def _check(row: Record) -> SpotCheck:
     return SpotCheck(**dict(row.items()))
 

@@ -39,7 +39,9 @@ class OccupancyServicer(occupancy_pb2_grpc.OccupancyServiceServicer):
         self, request: occupancy_pb2.ListCrowdedZonesRequest, _: Any
     ) -> occupancy_pb2.ListCrowdedZonesResponse:
         async with self.pool.acquire() as conn:
-            rows, total = await store.crowded(conn, request.area, request.at_least, request.page_size or _PAGE)
+            rows, total = await store.crowded(
+                conn, request.area, request.drill_id, request.at_least, request.page_size or _PAGE
+            )
         return occupancy_pb2.ListCrowdedZonesResponse(zones=[encode_crowded(row) for row in rows], total=total)
 
 
@@ -59,7 +61,7 @@ class CodeTaskServicer(code_task_pb2_grpc.CodeTaskServiceServicer):
         size = request.page_size or _PAGE
         after = pages.after(TimeCursor, request.page_token)
         async with self.pool.acquire() as conn:
-            rows = await store.tasks(conn, request.area, after, size + 1, open_only=request.open_only)
+            rows = await store.tasks(conn, request.area, request.drill_id, after, size + 1, open_only=request.open_only)
         return code_task_pb2.ListCodeTasksResponse(
             tasks=[encode_task(row) for row in rows[:size]],
             next_page_token=pages.token(_cursor(rows[size - 1]) if len(rows) > size else None),

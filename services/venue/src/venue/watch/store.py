@@ -68,8 +68,8 @@ async def fold(conn: Connection, now: int) -> Folded:
             FROM (SELECT zone, change FROM changes WHERE minute <= $1 UNION ALL SELECT zone, change FROM due) AS c
             GROUP BY zone HAVING sum(change) <> 0
         ), counted AS (
-            INSERT INTO zone_occupancy AS o (zone, area, category, drill_id, inside)
-            SELECT m.zone, v.area, v.category, v.drill_id, m.change
+            INSERT INTO zone_occupancy AS o (zone, area, drill_id, inside)
+            SELECT m.zone, v.area, v.drill_id, m.change
             FROM moved m JOIN zones z USING (zone) JOIN venues v USING (venue_id)
             ON CONFLICT (zone) DO UPDATE SET inside = o.inside + excluded.inside
             RETURNING o.zone, o.area, o.drill_id, o.inside, o.level
@@ -117,21 +117,22 @@ async def set_levels(conn: Connection, levels: Mapping[int, int], at: datetime) 
     )
 
 
-async def crowded(conn: Connection, area: str, at_least: int, size: int) -> tuple[list[Any], int]:
-    """Zones at this level and above, the fullest first, and how many there are in all."""
-    scope = "o.area >= $1 AND o.area < $1 || ':' AND o.level > 0 AND o.level >= $2"
+async def crowded(conn: Connection, area: str, drill_id: str, at_least: int, size: int) -> tuple[list[Any], int]:
+    """Zones at this level and above, the fullest first, and how many there are in all; real ones or a drill's."""
+    scope = "o.area >= $1 AND o.area < $1 || ':' AND o.level > 0 AND o.level >= $2 AND o.drill_id = $3"
     rows = await conn.fetch(
         f"""
         SELECT v.venue_id, v.name AS venue_name, o.zone, z.name AS zone_name, o.area, o.level, o.inside, z.capacity,
                o.level_since, o.drill_id
         FROM zone_occupancy o JOIN zones z USING (zone) JOIN venues v USING (venue_id)
-        WHERE {scope} ORDER BY o.inside::float / z.capacity DESC, o.zone LIMIT $3
+        WHERE {scope} ORDER BY o.inside::float / z.capacity DESC, o.zone LIMIT $4
         """,
         area,
         at_least,
+        drill_id,
         size,
     )
-    total = await conn.fetchval(f"SELECT count(*) FROM zone_occupancy o WHERE {scope}", area, at_least)
+    total = await conn.fetchval(f"SELECT count(*) FROM zone_occupancy o WHERE {scope}", area, at_least, drill_id)
     return rows, total
 
 
@@ -216,12 +217,14 @@ async def task(conn: Connection, task_id: UUID) -> Any | None:
     return await conn.fetchrow(f"{_TASK} WHERE t.task_id = $1", task_id)
 
 
-async def tasks(conn: Connection, area: str, after: TimeCursor | None, size: int, *, open_only: bool) -> list[Any]:
-    """The newest first, behind `after` (raised, task)."""
+async def tasks(
+    conn: Connection, area: str, drill_id: str, after: TimeCursor | None, size: int, *, open_only: bool
+) -> list[Any]:
+    """Real ones or a drill's, the newest first, behind `after` (raised, task)."""
     rows: list[Any] = await conn.fetch(
         f"""
         {_TASK} WHERE t.area >= $1 AND t.area < $1 || ':' AND (NOT $2 OR a.task_id IS NULL)
-          AND ($3::timestamptz IS NULL OR (t.raised_at, t.task_id) < ($3, $4::uuid))
+          AND t.drill_id = $6 AND ($3::timestamptz IS NULL OR (t.raised_at, t.task_id) < ($3, $4::uuid))
         ORDER BY t.raised_at DESC, t.task_id DESC LIMIT $5
         """,
         area,
@@ -229,6 +232,7 @@ async def tasks(conn: Connection, area: str, after: TimeCursor | None, size: int
         after.at if after else None,
         after.id if after else None,
         size,
+        drill_id,
     )
     return rows
 

@@ -15,6 +15,10 @@ _TYPES: Final = (
 )
 
 
+_HASHED_AT_ONCE: Final = 64 * 1024
+"""Bytes that take less time to hash than to hand to a thread."""
+
+
 class DamagedPhotoError(Exception):
     """What the store gave is not what was put in."""
 
@@ -45,13 +49,13 @@ class ObjectPhotos:
             return
 
     async def get(self, digest: bytes) -> bytes:
-        data = await asyncio.to_thread(self._read, _key(digest))
+        return await asyncio.to_thread(self._read, digest)
+
+    def _read(self, digest: bytes) -> bytes:
+        data = bytes(self._store.get(_key(digest)).bytes())
         if sha256(data).digest() != digest:
             raise DamagedPhotoError
         return data
-
-    def _read(self, key: str) -> bytes:
-        return bytes(self._store.get(key).bytes())
 
 
 def open_store(url: str, folder: Path) -> ObjectPhotos:
@@ -62,6 +66,13 @@ def open_store(url: str, folder: Path) -> ObjectPhotos:
         return ObjectPhotos(from_url(url))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return ObjectPhotos(LocalStore(folder))
+
+
+async def photo_digest(data: bytes) -> bytes:
+    """The photo's SHA-256. A large one is hashed beside the loop, which lets go of the interpreter meanwhile."""
+    if len(data) <= _HASHED_AT_ONCE:
+        return sha256(data).digest()
+    return await asyncio.to_thread(lambda: sha256(data).digest())
 
 
 def media_type(data: bytes) -> str | None:

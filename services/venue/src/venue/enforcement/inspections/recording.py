@@ -22,7 +22,6 @@ from venue.enforcement.ladder.encoding import encode_papers
 from venue.enforcement.ladder.events import RECORDED, Teller
 from venue.enforcement.ladder.facts import Inspected
 from venue.enforcement.ladder.measuring import measure
-from venue.enforcement.papers import IssuePaper
 from venue.register import store as register_store
 from venue.register.model import Venue
 from venue.register.permission import require_open
@@ -42,8 +41,8 @@ class Place:
 class Recording:
     """Runs in the caller's transaction."""
 
-    def __init__(self, clock: Clock, issue: IssuePaper, tell: Teller) -> None:
-        self._clock, self._issue, self._tell = clock, issue, tell
+    def __init__(self, clock: Clock, tell: Teller) -> None:
+        self._clock, self._tell = clock, tell
 
     async def place(self, conn: Connection, draft: Draft) -> Place:
         """Where it was, if the caller may inspect there and did. Raises NOT_FOUND / VENUE_UNKNOWN and DENIED / OUT_OF_AREA or
@@ -80,8 +79,9 @@ class Recording:
             inspection = await self._inspection(conn, draft, place, self._clock.now())
             await store.insert(conn, inspection)
             return await self._told(conn, inspection, None, str(inspection.inspection_id))
-        require_open(place.venue, draft.inspected_at)
         book = await open_book(conn, place.venue, self._clock)
+        # Under its ladder's lock, and held: nobody closes or merges it before this inspection is recorded.
+        require_open(await register_store.hold(conn, place.venue.venue_id), draft.inspected_at)
         inspection = await self._inspection(conn, draft, place, book.now)
         _check_reinspection(book, inspection)
         await store.insert(conn, inspection)
@@ -91,7 +91,7 @@ class Recording:
         if checklist is None:
             raise RuntimeError("the checklist was found a moment ago")
         with refusals():
-            fact = await measure(conn, book, inspection, checklist, self._issue)
+            fact = await measure(conn, book, inspection, checklist)
         await book.close(conn)
         return await self._told(conn, inspection, fact, str(place.venue.venue_id))
 

@@ -1,7 +1,6 @@
 """InspectionService: checklists, inspections (one, many, read, listed) and their photos."""
 
 from collections.abc import Callable
-from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +8,7 @@ import asyncpg
 from chassis import pages
 from chassis.access import NOWHERE, RESOURCE, allow, current_caller, require_area
 from chassis.clock import Clock
-from chassis.errors import DomainError, Kind, store_error
+from chassis.errors import DomainError, Kind
 from chassis.pages import TimeCursor
 from chassis.pool import Connection
 from chassis.rpc.status import to_proto
@@ -21,15 +20,15 @@ from venue.enforcement.inspections import store
 from venue.enforcement.inspections.decoding import decode
 from venue.enforcement.inspections.encoding import encode_checklist, encode_inspection
 from venue.enforcement.inspections.model import Inspection, Subject
-from venue.enforcement.inspections.photos import DamagedPhotoError, PhotoStore, media_type
+from venue.enforcement.inspections.photos import DamagedPhotoError, PhotoStore, media_type, photo_digest
 from venue.enforcement.inspections.recording import Place, Recording
 from venue.enforcement.permission import STAFF, permitted
 from venue.register import store as register_store
+from venue.writing import each_alone
 
 _PAGE = 100
 _READERS = {"inspector", "enforcement_lead", "venue_officer", "venue_operator", "command", "auditor"}
 _OTHERS = _READERS - {"venue_operator"}
-_NEVER_ENTERED = {Kind.NOT_FOUND, Kind.DENIED, Kind.INVALID}
 
 
 class InspectionServicer(InspectionServiceServicer):
@@ -66,22 +65,13 @@ class InspectionServicer(InspectionServiceServicer):
     async def BatchRecordInspections(
         self, request: pb.BatchRecordInspectionsRequest, _: Any
     ) -> pb.BatchRecordInspectionsResponse:
-        answer, refused = pb.BatchRecordInspectionsResponse(), []
-        for each in request.requests:
-            result = answer.results.add(inspection_id=each.inspection_id)
-            try:
-                result.response.CopyFrom(await self._record(each))
-            except DomainError as error:
-                result.error.CopyFrom(to_proto(error))
-                refused.append(error)
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
-                known = store_error(error)
-                if known is None:
-                    raise
-                result.error.CopyFrom(to_proto(known))
-        if len(refused) == len(request.requests) and {error.kind for error in refused} <= _NEVER_ENTERED:
-            # Nothing in the batch was the caller's to record: it is refused as a whole, as a single call would be.
-            raise refused[0]
+        answer = pb.BatchRecordInspectionsResponse()
+        for item, given in await each_alone(request.requests, self._record):
+            result = answer.results.add(inspection_id=item.inspection_id)
+            if isinstance(given, DomainError):
+                result.error.CopyFrom(to_proto(given))
+            else:
+                result.response.CopyFrom(given)
         self._told()
         return answer
 
@@ -113,6 +103,7 @@ class InspectionServicer(InspectionServiceServicer):
             found, more = await store.page(
                 conn,
                 request.area,
+                request.drill_id,
                 Subject(request.subject) if request.subject else None,
                 UUID(request.subject_id) if request.subject_id else None,
                 after,
@@ -128,7 +119,7 @@ class InspectionServicer(InspectionServiceServicer):
     async def UploadInspectionPhoto(
         self, request: pb.UploadInspectionPhotoRequest, _: Any
     ) -> pb.UploadInspectionPhotoResponse:
-        digest, kind = sha256(request.data).digest(), media_type(request.data)
+        digest, kind = await photo_digest(request.data), media_type(request.data)
         if kind is None:
             raise DomainError(
                 Kind.INVALID, "NOT_A_PHOTO", "Only JPEG, PNG and WebP are taken.", fields={"data": "not a photo"}

@@ -114,6 +114,7 @@ async def get(conn: Connection, inspection_id: UUID) -> Inspection | None:
 async def page(
     conn: Connection,
     area: str,
+    drill_id: str,
     subject: Subject | None,
     subject_id: UUID | None,
     after: TimeCursor | None,
@@ -121,12 +122,13 @@ async def page(
     *,
     failed_only: bool,
 ) -> tuple[list[Inspection], TimeCursor | None]:
-    """The newest first, without remarks and photos; the cursor is None on the last page."""
+    """Real ones or a drill's, of one subject all; the newest first, without remarks and photos. The last page has no cursor."""
     rows = await conn.fetch(
         _INSPECTION
         + """
         WHERE i.area >= $1 AND i.area < $1 || ':' AND ($2::smallint IS NULL OR i.subject = $2)
-          AND ($3::uuid IS NULL OR i.venue_id = $3 OR i.post_id = $3) AND (NOT $4 OR NOT i.passed)
+          AND CASE WHEN $3::uuid IS NULL THEN i.drill_id = $8 ELSE i.venue_id = $3 OR i.post_id = $3 END
+          AND (NOT $4 OR NOT i.passed)
           AND ($5::timestamptz IS NULL OR (i.recorded_at, i.inspection_id) < ($5, $6::uuid))
         ORDER BY i.recorded_at DESC, i.inspection_id DESC LIMIT $7
         """,
@@ -137,6 +139,7 @@ async def page(
         after.at if after else None,
         after.id if after else None,
         size + 1,
+        drill_id,
     )
     items: dict[tuple[int, int, int], list[str]] = {}
     for row in rows:

@@ -11,8 +11,9 @@ from chassis.errors import DomainError, Kind, constraint_errors
 from chassis.pool import Connection
 from ledger import store as log
 
-from venue.enforcement.ladder import clocks, rules, store
+from venue.enforcement.ladder import clock_store, rules, store
 from venue.enforcement.ladder.book import Book, open_book
+from venue.enforcement.ladder.clock_store import Ring
 from venue.enforcement.ladder.events import Teller
 from venue.enforcement.ladder.facts import (
     AppealDecided,
@@ -25,11 +26,10 @@ from venue.enforcement.ladder.facts import (
     Suspended,
 )
 from venue.enforcement.ladder.leaf import leaf_of
-from venue.enforcement.ladder.measuring import numbers, paper_of
+from venue.enforcement.ladder.measuring import issue_paper, numbers
 from venue.enforcement.ladder.rules import LadderError
 from venue.enforcement.ladder.standing import Appeal, Measure, Standing, Suspension
 from venue.enforcement.ladder.store import NewFact
-from venue.enforcement.papers import IssuePaper
 from venue.enforcement.policies.model import Paper
 from venue.register import store as register_store
 from venue.register.model import Venue
@@ -61,8 +61,8 @@ class Act:
 class Acting:
     """All methods run in the caller's transaction; they raise `DomainError` as `refusals` says."""
 
-    def __init__(self, clock: Clock, issue: IssuePaper, tell: Teller) -> None:
-        self._clock, self._issue, self._tell = clock, issue, tell
+    def __init__(self, clock: Clock, tell: Teller) -> None:
+        self._clock, self._tell = clock, tell
 
     async def rectify(self, conn: Connection, venue: Venue, act: Act, evidence: tuple[bytes, ...]) -> Measure:
         book = await open_book(conn, venue, self._clock)
@@ -124,10 +124,7 @@ class Acting:
             "extension": bool(former),
         }
         papers = tuple(
-            [
-                await self._issue(conn, paper_of(book, measure.measure_id, measure.terms, paper, printed))
-                for paper in due
-            ]
+            [await issue_paper(conn, book, measure.measure_id, measure.terms, paper, printed) for paper in due]
         )
         seal = former[-1].decision.seal_number if former else numbers(papers, Paper.SEAL)
         leaf = leaf_of(
@@ -156,7 +153,7 @@ class Acting:
         await book.add(conn, NewFact(fact, act.note, answers=answers))
         await store.insert_suspension(conn, venue.venue_id, measure, fact, answers[1], leaf)
         await store.insert_papers(conn, measure.measure_id, papers, act.fact_id)
-        await clocks.wind(conn, venue.venue_id, act.fact_id, {clocks.Ring.SUSPENSION_ENDS: ends})
+        await clock_store.wind(conn, venue.venue_id, act.fact_id, {Ring.SUSPENSION_ENDS: ends})
         after = _found(await book.close(conn), measure.measure_id)
         suspension = after.suspensions[-1]
         await self._tell.suspended(conn, venue, suspension, book.now)
@@ -190,8 +187,8 @@ class Acting:
             await book.add(conn, NewFact(Appealed(**_common(book, act), measure_id=act.measure_id), act.note))
         await _reread(conn, venue, before)
         appeal = _appeal(await book.close(conn), act.measure_id)
-        rings = {clocks.Ring.APPEAL_ESCALATES: appeal.escalates_at, clocks.Ring.APPEAL_LAPSES: appeal.lapses_at}
-        await clocks.wind(conn, venue.venue_id, act.fact_id, rings)
+        rings = {Ring.APPEAL_ESCALATES: appeal.escalates_at, Ring.APPEAL_LAPSES: appeal.lapses_at}
+        await clock_store.wind(conn, venue.venue_id, act.fact_id, rings)
         await self._tell.appeal(conn, venue, appeal, "filed", book.now)
         return appeal
 

@@ -1,7 +1,9 @@
 """A venue's facts, held under its lock while one more is added."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from chassis.clock import Clock
 from chassis.pool import Connection
@@ -44,7 +46,7 @@ class Book:
         """Repeat the outcome for lists; the last thing that a writer does. Returns the standing after it."""
         after = self.standing()
         pending = after.current is not None and after.current.suspension_pending
-        await store.save_head(conn, self.venue.venue_id, len(self.facts), after.current, pending=pending)
+        await store.save_head(conn, self.venue.venue_id, after.current, pending=pending)
         return after
 
 
@@ -59,5 +61,11 @@ async def open_book(conn: Connection, venue: Venue, clock: Clock) -> Book:
 
 async def read_standing(conn: Connection, venue: Venue, at: datetime) -> Standing:
     """Without a lock, for reading."""
-    facts = await store.facts(conn, venue.venue_id)
-    return model.standing(facts, await policy_store.approved(conn, venue.area), venue.area, at)
+    return (await read_standings(conn, {venue.venue_id: venue.area}, at))[venue.venue_id]
+
+
+async def read_standings(conn: Connection, areas: Mapping[UUID, str], at: datetime) -> dict[UUID, Standing]:
+    """Of many venues, given with their areas, by as many statements as of one."""
+    facts = await store.facts_of(conn, areas.keys())
+    policies = await policy_store.approved(conn, *set(areas.values()))
+    return {venue_id: model.standing(facts.get(venue_id, ()), policies, area, at) for venue_id, area in areas.items()}

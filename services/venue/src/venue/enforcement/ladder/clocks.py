@@ -1,29 +1,25 @@
 """What only time brings about, made known when it has come. Whether it is so is asked of the facts, never of the clock's row."""
 
-from collections.abc import Callable, Mapping
-from datetime import datetime
-from enum import IntEnum
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
 from uuid import UUID
 
 import asyncpg
+import structlog
 from chassis.clock import Clock
 from chassis.pool import Connection
 from chassis.sweep import lapses
 
-from venue.enforcement.ladder import model
+from venue.enforcement.ladder import clock_store, model
 from venue.enforcement.ladder.book import Book, open_book
+from venue.enforcement.ladder.clock_store import Due, Ring
 from venue.enforcement.ladder.events import Teller
 from venue.enforcement.ladder.standing import AppealState, Measure, Standing
 from venue.register import store as register_store
 
-
-class Ring(IntEnum):
-    """What a clock rings for; numbers as in the table."""
-
-    APPEAL_ESCALATES = 1
-    APPEAL_LAPSES = 2
-    SUSPENSION_ENDS = 3
-
+RETRY: Final = timedelta(minutes=1)
+_log = structlog.get_logger("venue.ladder")
 
 # A sweep that comes late still tells both.
 _UNDECIDED = {
@@ -32,11 +28,8 @@ _UNDECIDED = {
 }
 
 
-async def wind(conn: Connection, venue_id: UUID, fact_id: UUID, rings: Mapping[Ring, datetime]) -> None:
-    await conn.executemany(
-        "INSERT INTO ladder_clocks (fact_id, kind, venue_id, due_at) VALUES ($1, $2, $3, $4)",
-        [(fact_id, int(ring), venue_id, due_at) for ring, due_at in rings.items()],
-    )
+class ClocksFailedError(RuntimeError):
+    """Some clocks could not ring; the log names them."""
 
 
 class Clocks:
@@ -46,47 +39,60 @@ class Clocks:
         self._pool, self._clock, self._tell, self._told = pool, clock, tell, told
 
     async def tick(self) -> None:
-        """Tell what has lapsed by now."""
+        """Tell what has lapsed by now.
+
+        Raises `ClocksFailedError`, after all others have rung, while one waits for another try: the job has not ended well, which
+        is what the alert on the sweep looks at.
+        """
         if await lapses(self._pool, self._take, limit=50):
             self._told()
+        async with self._pool.acquire() as conn:
+            failed = await clock_store.count_put_off(conn)
+        if failed:
+            raise ClocksFailedError(f"{failed} clocks could not ring")
 
     async def _take(self, conn: Connection, limit: int) -> int:
-        rows = await conn.fetch(
-            """
-            SELECT fact_id, kind, venue_id, due_at FROM ladder_clocks WHERE due_at <= $1
-            ORDER BY due_at, venue_id LIMIT $2 FOR UPDATE SKIP LOCKED
-            """,
-            self._clock.now(),
-            limit,
-        )
+        taken = await clock_store.take(conn, self._clock.now(), limit)
+        rung, failed = list[Due](), list[Due]()
         # In one order of venues, so that two replicas do not wait for each other crosswise.
-        for row in sorted(rows, key=lambda each: (each["venue_id"], each["due_at"], each["kind"])):
-            venue = (await register_store.venues(conn, [row["venue_id"]]))[row["venue_id"]]
-            book = await open_book(conn, venue, self._clock)
-            await self._ring(conn, book, Ring(row["kind"]), row["fact_id"], row["due_at"])
-            await book.close(conn)
-        await conn.executemany(
-            "DELETE FROM ladder_clocks WHERE fact_id = $1 AND kind = $2",
-            [(row["fact_id"], row["kind"]) for row in rows],
-        )
-        return len(rows)
+        for due in sorted(taken, key=lambda each: (each.venue_id, each.due_at, each.ring)):
+            (rung if await self._rings(conn, due) else failed).append(due)
+        await clock_store.stop(conn, rung)
+        await clock_store.put_off(conn, failed, self._clock.now() + RETRY)
+        return len(taken)
 
-    async def _ring(self, conn: Connection, book: Book, ring: Ring, fact_id: UUID, due_at: datetime) -> None:
-        if ring is Ring.SUSPENSION_ENDS:
+    async def _rings(self, conn: Connection, due: Due) -> bool:
+        """One that cannot ring undoes what it began and holds up no other; False if so."""
+        try:
+            async with conn.transaction():
+                venue = (await register_store.venues(conn, [due.venue_id]))[due.venue_id]
+                book = await open_book(conn, venue, self._clock)
+                await self._ring(conn, book, due)
+                await book.close(conn)
+        except Exception as error:
+            if conn.is_closed():
+                raise
+            _log.exception("clock_failed", fact=str(due.fact_id), ring=due.ring.name, error=type(error).__name__)
+            return False
+        return True
+
+    async def _ring(self, conn: Connection, book: Book, due: Due) -> None:
+        due_at = due.due_at
+        if due.ring is Ring.SUSPENSION_ENDS:
             then = model.standing(book.facts, book.policies, book.venue.area, due_at)
             ended = [
                 each
                 for measure in then.measures
                 for each in measure.suspensions
-                if each.decision.fact_id == fact_id and each.effective_until == due_at
+                if each.decision.fact_id == due.fact_id and each.effective_until == due_at
             ]
             await self._tell.ended(conn, book.venue, ended, due_at, book.now)
             return
-        measure = _appealed(book.standing(), fact_id)
-        if measure is None or measure.appeal is None or measure.appeal.state not in _UNDECIDED[ring]:
+        measure = _appealed(book.standing(), due.fact_id)
+        if measure is None or measure.appeal is None or measure.appeal.state not in _UNDECIDED[due.ring]:
             return
         what, ended = "escalated", []
-        if ring is Ring.APPEAL_LAPSES:
+        if due.ring is Ring.APPEAL_LAPSES:
             what = "lapsed"
             ended = [each for each in measure.suspensions if each.effective_until == due_at < each.decision.ends_at]
         await self._tell.appeal(conn, book.venue, measure.appeal, what, book.now, ended)

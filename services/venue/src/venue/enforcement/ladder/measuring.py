@@ -8,18 +8,17 @@ from uuid import UUID
 
 from chassis.pool import Connection
 
+from venue.documents.issue import issue
+from venue.documents.model import DocumentKind, NewDocument
 from venue.enforcement.inspections.model import Checklist, Inspection, Outcome
 from venue.enforcement.ladder import model, store
 from venue.enforcement.ladder.book import Book
 from venue.enforcement.ladder.facts import Inspected, Issued, Terms
 from venue.enforcement.ladder.store import NewFact
-from venue.enforcement.papers import IssuePaper, NewPaper
 from venue.enforcement.policies.model import Paper, Policy
 
 
-async def measure(
-    conn: Connection, book: Book, inspection: Inspection, checklist: Checklist, issue: IssuePaper
-) -> Inspected:
+async def measure(conn: Connection, book: Book, inspection: Inspection, checklist: Checklist) -> Inspected:
     """Add the inspection to the venue's facts. A failed one becomes a measure, if a policy is in force in the area."""
     fact = Inspected(
         ordinal=book.next_ordinal,
@@ -39,7 +38,7 @@ async def measure(
     fact = replace(fact, terms=terms)
     printed = content(book, inspection, checklist, terms)
     papers = [
-        await issue(conn, paper_of(book, inspection.inspection_id, terms, paper, printed))
+        await issue_paper(conn, book, inspection.inspection_id, terms, paper, printed)
         for paper in terms.rules.issued_at_once
     ]
     fact = replace(fact, papers=tuple(papers))
@@ -63,17 +62,23 @@ def terms_of(policy: Policy, step: int, now: datetime) -> Terms:
     )
 
 
-def paper_of(book: Book, measure_id: UUID, terms: Terms, paper: Paper, printed: Mapping[str, Any]) -> NewPaper:
-    return NewPaper(
-        paper=paper,
-        venue_id=book.venue.venue_id,
-        area=book.venue.area,
-        measure_id=measure_id,
-        issuing_body=terms.issuing_body,
-        issued_at=book.now,
-        content=printed,
-        drill_id=book.venue.drill_id,
+async def issue_paper(
+    conn: Connection, book: Book, measure_id: UUID, terms: Terms, paper: Paper, printed: Mapping[str, Any]
+) -> Issued:
+    """Number a paper of the measure and keep it. `printed`: JSON values that stand on it."""
+    document = await issue(
+        conn,
+        NewDocument(
+            kind=DocumentKind(int(paper)),
+            venue_id=book.venue.venue_id,
+            issuing_body=terms.issuing_body,
+            content=printed,
+            issued_at=book.now,
+            source_id=measure_id,
+            drill_id=book.venue.drill_id,
+        ),
     )
+    return Issued(paper, document.document_id, document.text)
 
 
 def content(book: Book, inspection: Inspection, checklist: Checklist, terms: Terms) -> dict[str, Any]:

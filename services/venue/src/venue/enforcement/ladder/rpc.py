@@ -31,12 +31,14 @@ from venue.enforcement.ladder.encoding import (
     encode_suspension,
 )
 from venue.enforcement.ladder.facts import Appealed, ExtensionProposed, Fact, Inspected, LiftProposed
-from venue.enforcement.ladder.listing import DueCursor, Wanted, open_measures
+from venue.enforcement.ladder.listing import DueCursor, Wanted
+from venue.enforcement.ladder.listing_store import open_measures
 from venue.enforcement.ladder.standing import Level
 from venue.enforcement.permission import STAFF, permitted
 from venue.enforcement.policies.rpc import PolicyMethods
 from venue.register import store as register_store
 from venue.register.model import Venue
+from venue.writing import once_about
 
 _PAGE = 100
 _READERS = {"enforcement_lead", "inspector", "venue_officer", "venue_operator", "grid_worker", "command", "auditor"}
@@ -75,9 +77,8 @@ class EnforcementServicer(PolicyMethods, EnforcementServiceServicer):
         now = self.clock.now()
         level = Level(max(request.level, Level.GRID_WORKER if request.late_only else Level.NONE))
         async with self.pool.acquire() as conn:
-            found, more = await open_measures(
-                conn, Wanted(request.area, int(request.state), level), now, after, request.page_size or _PAGE
-            )
+            wanted = Wanted(request.area, int(request.state), level, request.drill_id)
+            found, more = await open_measures(conn, wanted, now, after, request.page_size or _PAGE)
         return pb.ListOpenMeasuresResponse(
             measures=[
                 pb.OpenMeasure(
@@ -221,21 +222,18 @@ class EnforcementServicer(PolicyMethods, EnforcementServiceServicer):
         staff: Collection[str] = STAFF,
     ) -> _Answer:
         """Find the venue, check that the caller may, then act once."""
-        found: list[tuple[Venue, UUID]] = []
 
-        async def authorise(conn: Connection) -> None:
+        async def find(conn: Connection) -> tuple[Venue, UUID]:
             place = await store.venue_of(conn, about.fact_id, about.kind)
             if place is None:
                 raise DomainError(Kind.NOT_FOUND, _UNKNOWN[about.kind], "There is nothing with this id.")
             venue_id, measure_id = place
-            venue = permitted((await register_store.venues(conn, [venue_id])).get(venue_id), staff)
-            found.append((venue, measure_id))
+            return permitted((await register_store.venues(conn, [venue_id])).get(venue_id), staff), measure_id
 
-        async def run(conn: Connection) -> _Answer:
-            return await act(conn, *found[-1])
+        async def run(conn: Connection, found: tuple[Venue, UUID]) -> _Answer:
+            return await act(conn, *found)
 
-        method = str(request.DESCRIPTOR.name).removesuffix("Request")
-        result = await self.writes.once(method, request, answer, run, authorise=authorise)
+        result = await once_about(self.writes, request, answer, find, run)
         await self._changed()
         return result
 

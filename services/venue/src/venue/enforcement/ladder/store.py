@@ -1,6 +1,6 @@
 """All SQL of a venue's facts, measures, suspensions and clocks."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -59,8 +59,8 @@ class NewFact:
     answers: tuple[UUID, str] | None = None
 
 
-async def lock_head(conn: Connection, venue_id: UUID, area: str, drill_id: str) -> int:
-    """Wait for other facts about the venue and shut further ones out; the ordinal of its last fact."""
+async def lock_head(conn: Connection, venue_id: UUID, area: str, drill_id: str) -> None:
+    """Wait for other facts about the venue and shut further ones out."""
     await conn.execute(
         """
         INSERT INTO ladder_heads (venue_id, area, drill_id) VALUES ($1, $2, $3) ON CONFLICT (venue_id) DO NOTHING
@@ -69,23 +69,18 @@ async def lock_head(conn: Connection, venue_id: UUID, area: str, drill_id: str) 
         area,
         drill_id,
     )
-    last: int = await conn.fetchval("SELECT last_ordinal FROM ladder_heads WHERE venue_id = $1 FOR UPDATE", venue_id)
-    return last
+    await conn.execute("SELECT FROM ladder_heads WHERE venue_id = $1 FOR UPDATE", venue_id)
 
 
-async def save_head(
-    conn: Connection, venue_id: UUID, last_ordinal: int, current: Measure | None, *, pending: bool
-) -> None:
+async def save_head(conn: Connection, venue_id: UUID, current: Measure | None, *, pending: bool) -> None:
     """Repeat for lists what the facts say now."""
     state = 0 if current is None or current.state not in _WAITING else int(current.state)
     await conn.execute(
         """
-        UPDATE ladder_heads SET last_ordinal = $2, measure_id = $3, step = $4, state = $5, due_at = $6,
-               climb_hours = $7, suspension_pending = $8
+        UPDATE ladder_heads SET measure_id = $2, step = $3, state = $4, due_at = $5, climb_hours = $6, suspension_pending = $7
         WHERE venue_id = $1
         """,
         venue_id,
-        last_ordinal,
         current.measure_id if current and state else None,
         current.terms.step if current else 0,
         state,
@@ -200,12 +195,17 @@ async def venue_of(conn: Connection, fact_id: UUID, kind: type[Fact]) -> tuple[U
 
 async def facts(conn: Connection, venue_id: UUID) -> list[Fact]:
     """Everything that is known of the venue, in order."""
+    return (await facts_of(conn, [venue_id])).get(venue_id, [])
+
+
+async def facts_of(conn: Connection, venue_ids: Collection[UUID]) -> dict[UUID, list[Fact]]:
+    """Everything that is known of these venues, of each in order; two statements however many they are."""
     rows = await conn.fetch(
         """
-        SELECT f.fact_id, f.ordinal, f.kind, f.measure_id, f.refers_to, f.actor, f.happened_at, f.recorded_at, f.passed, f.upheld,
-               f.days, i.first_inspector, i.second_inspector, i.reinspects, m.policy_id, m.step, m.suspension_days, m.rectify_by,
-               l.papers, l.rectify_hours, v.version, p.reinspect_hours, p.climb_hours, p.issuing_body,
-               s.starts_at, s.ends_at, s.seal_number, s.leaf_index
+        SELECT f.venue_id, f.fact_id, f.ordinal, f.kind, f.measure_id, f.refers_to, f.actor, f.happened_at, f.recorded_at,
+               f.passed, f.upheld, f.days, i.first_inspector, i.second_inspector, i.reinspects, m.policy_id, m.step,
+               m.suspension_days, m.rectify_by, l.papers, l.rectify_hours, v.version, p.reinspect_hours, p.climb_hours,
+               p.issuing_body, s.starts_at, s.ends_at, s.seal_number, s.leaf_index
         FROM ladder_facts f
         LEFT JOIN inspections i ON f.kind = 1 AND i.inspection_id = f.fact_id
         LEFT JOIN measures m ON f.kind = 1 AND m.measure_id = f.fact_id
@@ -213,23 +213,26 @@ async def facts(conn: Connection, venue_id: UUID) -> list[Fact]:
         LEFT JOIN ladder_policy_versions v ON v.policy_id = m.policy_id
         LEFT JOIN ladder_steps l ON l.policy_id = m.policy_id AND l.step = m.step
         LEFT JOIN suspensions s ON f.kind = 3 AND s.suspension_id = f.fact_id
-        WHERE f.venue_id = $1 ORDER BY f.ordinal
+        WHERE f.venue_id = ANY($1) ORDER BY f.venue_id, f.ordinal
         """,
-        venue_id,
+        venue_ids,
     )
-    papers = await _papers(conn, venue_id) if any(row["policy_id"] for row in rows) else {}
-    return [_fact(row, papers) for row in rows]
+    papers = await _papers(conn, venue_ids) if any(row["policy_id"] for row in rows) else {}
+    found: dict[UUID, list[Fact]] = {}
+    for row in rows:
+        found.setdefault(row["venue_id"], []).append(_fact(row, papers))
+    return found
 
 
-async def _papers(conn: Connection, venue_id: UUID) -> dict[UUID, tuple[Issued, ...]]:
+async def _papers(conn: Connection, venue_ids: Collection[UUID]) -> dict[UUID, tuple[Issued, ...]]:
     """Papers by the measure, or by the suspension, that they came with."""
     found: dict[UUID, tuple[Issued, ...]] = {}
     for row in await conn.fetch(
         """
         SELECT coalesce(p.suspension_id, p.measure_id) AS source, p.paper, p.document_id, p.number
-        FROM measure_papers p JOIN measures m USING (measure_id) WHERE m.venue_id = $1 ORDER BY p.paper, p.number
+        FROM measure_papers p JOIN measures m USING (measure_id) WHERE m.venue_id = ANY($1) ORDER BY p.paper, p.number
         """,
-        venue_id,
+        venue_ids,
     ):
         issued = Issued(Paper(row["paper"]), row["document_id"], row["number"])
         found[row["source"]] = (*found.get(row["source"], ()), issued)

@@ -108,10 +108,15 @@ async def get(conn: Connection, policy_id: UUID) -> Policy | None:
     return _policy(rows) if rows else None
 
 
-async def approved(conn: Connection, area: str) -> list[Policy]:
-    """All approved policies whose area contains `area`, whenever they came into force."""
+async def approved(conn: Connection, *areas: str) -> list[Policy]:
+    """All approved policies whose area contains one of `areas`, whenever they came into force."""
     rows = await conn.fetch(
-        _POLICY + " WHERE v.policy_id IS NOT NULL AND starts_with($1, p.area) ORDER BY p.policy_id, s.step", area
+        _POLICY
+        + """
+        WHERE v.policy_id IS NOT NULL AND EXISTS (SELECT FROM unnest($1::text[]) AS a (area) WHERE starts_with(a.area, p.area))
+        ORDER BY p.policy_id, s.step
+        """,
+        areas,
     )
     grouped: dict[UUID, list[Record]] = {}
     for row in rows:

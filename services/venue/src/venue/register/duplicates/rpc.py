@@ -80,15 +80,17 @@ class DuplicateServicer(DuplicateServiceServicer):
                 "The venue that stays is one of the two, and of two venues both stay.",
                 fields={"kept_venue_id": "one of the two if they are the same venue, else empty"},
             )
-        first = await changes.locked(conn, candidate.first_id)
+        await register_store.lock_register(conn)
         # The register's lock makes decisions follow each other.
         if await store.decided(conn, candidate.candidate_id):
             raise DomainError(Kind.PRECONDITION, "CANDIDATE_DECIDED", "This was decided before.")
         kept = UUID(request.kept_venue_id) if same else None
         await store.decide(conn, candidate.candidate_id, kept, by, now)
         if kept is None:
-            return pb.DecideMergeCandidateResponse(venue=None if first is None else encode_venue(first))
-        venues = await register_store.venues(conn, [candidate.first_id, candidate.second_id])
+            first = (await register_store.venues(conn, [candidate.first_id]))[candidate.first_id]
+            return pb.DecideMergeCandidateResponse(venue=encode_venue(first))
+        # Whoever is just recording an inspection of one of them is waited for.
+        venues = await register_store.freeze(conn, [candidate.first_id, candidate.second_id])
         other = venues[pair[str(kept)]]
         require_open(venues[kept])
         if await store.inspected(conn, other.venue_id):

@@ -18,6 +18,9 @@ _ENTRY = """
 """
 
 
+_CANDIDATE = "c.candidate_id, c.first_id, c.second_id, c.area, c.second_area, c.score, c.reasons, c.found_at"
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     candidate_id: UUID
@@ -103,8 +106,8 @@ async def propose(conn: Any, found: Sequence[tuple[Entry, Entry, Likeness]], at:
 async def page(conn: Any, area: str, after: Cursor | None, size: int) -> tuple[list[Candidate], Cursor | None]:
     """Undecided pairs of open venues, both below `area`, the likeliest first."""
     rows = await conn.fetch(
-        """
-        SELECT c.* FROM merge_candidates c
+        f"""
+        SELECT {_CANDIDATE} FROM merge_candidates c
         JOIN venues f ON f.venue_id = c.first_id AND f.closed_at IS NULL
         JOIN venues s ON s.venue_id = c.second_id AND s.closed_at IS NULL
         WHERE c.area >= $1 AND c.area < $1 || ':' AND c.second_area >= $1 AND c.second_area < $1 || ':'
@@ -122,7 +125,7 @@ async def page(conn: Any, area: str, after: Cursor | None, size: int) -> tuple[l
 
 
 async def find(conn: Any, candidate_id: UUID) -> Candidate | None:
-    row = await conn.fetchrow("SELECT * FROM merge_candidates WHERE candidate_id = $1", candidate_id)
+    row = await conn.fetchrow(f"SELECT {_CANDIDATE} FROM merge_candidates c WHERE c.candidate_id = $1", candidate_id)
     return None if row is None else _candidate(row)
 
 

@@ -2,11 +2,14 @@
 
 from chassis.rpc.times import stamp
 from lilitong.venue.v1 import import_pb2 as pb
+from verdicts.texts import Text
 
 from venue.register.imports.model import Import
+from venue.register.imports.texts import text_of
 
 
 def encode_import(job: Import) -> pb.Import:
+    said = text_of(job.failure) if job.failure else Text("", "")
     return pb.Import(
         import_id=str(job.import_id),
         state=int(job.state),  # type: ignore[arg-type]  # numbers are the contract's
@@ -24,4 +27,6 @@ def encode_import(job: Import) -> pb.Import:
         rejected=job.rejected,
         failure=job.failure,
         failure_line=job.failure_line,
+        failure_zh=said.zh,
+        failure_en=said.en,
     )

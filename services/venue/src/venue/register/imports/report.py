@@ -7,9 +7,10 @@ from typing import Final
 
 from venue.cells import inert
 from venue.register.imports.rows import RowFault
+from venue.register.imports.texts import text_of
 
 BOM: Final = "\ufeff"  # without it spreadsheets take UTF-8 for the system's own encoding
-HEADER: Final = ("行 line", "列 column", "原因 reason", "内容 content")
+HEADER: Final = ("行 line", "列 column", "原因 reason", "内容 content", "说明", "explanation")
 
 
 def render(faults: Iterable[RowFault], *, first: bool) -> bytes:
@@ -20,5 +21,6 @@ def render(faults: Iterable[RowFault], *, first: bool) -> bytes:
         out.write(BOM)
         writer.writerow(HEADER)
     for fault in faults:
-        writer.writerow((fault.line, inert(fault.column), inert(fault.reason), inert(fault.excerpt)))
+        cells = (fault.column, fault.reason, fault.excerpt, *text_of(fault.reason))
+        writer.writerow((fault.line, *map(inert, cells)))
     return out.getvalue().encode()
