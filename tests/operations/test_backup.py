@@ -8,8 +8,10 @@ import ledger.store as log
 import pytest
 from chassis import migrate
 from devstack import postgres
+from quarantine.backup import inventory
+from quarantine.backup.folders import BackupError
 
-from tools.backup import commands, inventory
+from tools.backup import commands
 from tools.backup.__main__ import URL, main
 
 pytestmark = [pytest.mark.connected, pytest.mark.feature("X11")]
@@ -48,9 +50,9 @@ async def test_what_was_saved_comes_back_equal_and_a_second_time_is_refused(data
     saved = await commands.save(database, tmp_path / "backup")
     assert saved["quarantine"]["log"][0] == 7
     assert await commands.restore(empty, tmp_path / "backup") == []
-    with pytest.raises(commands.BackupError, match="not empty"):
+    with pytest.raises(BackupError, match="not empty"):
         await commands.restore(empty, tmp_path / "backup")
-    with pytest.raises(commands.BackupError, match="is not empty"):
+    with pytest.raises(BackupError, match="is not empty"):
         await commands.save(database, tmp_path / "backup")
 
 

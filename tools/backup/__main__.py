@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import asyncpg
+from quarantine.backup.folders import BackupError
+from quarantine.backup.inventory import Inventory, UnsoundError
 
 from tools.backup import commands
-from tools.backup.inventory import Inventory, UnsoundError
 
 URL = "BACKUP_DATABASE_URL"
 
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = asyncio.run(_carry_out(given.command, commands.Database(url, given.programs), given.folder))
     except UnsoundError as error:
         return _say(1, f"NOT SOUND. {error}.")
-    except commands.BackupError as error:
+    except BackupError as error:
         return _say(2, f"{error}.")
     except (OSError, asyncpg.PostgresError) as error:
         return _say(2, f"Postgres refused: {type(error).__name__}.")

@@ -1,26 +1,16 @@
 """Saving and restoring by Postgres' own programs, each with an inventory of exactly what they saw."""
 
-import json
 import os
 import subprocess
-import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import asyncpg
-
-from tools.backup import inventory
-from tools.backup.inventory import SCHEMAS, Inventory
-
-DUMP: Final = "lilitong.dump"
-MANIFEST: Final = "manifest.json"
-FORMAT: Final = 1
-
-
-class BackupError(Exception):
-    """One sentence for the operator."""
+from quarantine.backup import comparing, folders, inventory
+from quarantine.backup.folders import DUMP, BackupError
+from quarantine.backup.inventory import SCHEMAS, Inventory
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +53,13 @@ async def save(database: Database, folder: Path) -> Inventory:
             found = await inventory.take(connection)
     finally:
         await connection.close()
-    manifest = {"format": FORMAT, "made_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "inventory": found}
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1))
+    folders.write(folder, found)
     return found
 
 
 async def check(database: Database, folder: Path) -> list[str]:
     """What the database holds other than what was saved; raises `UnsoundError` when its log is not sound."""
-    saved: Inventory = _manifest(folder)
-    connection = await database.connect()
-    try:
-        async with connection.transaction(isolation="repeatable_read", readonly=True):
-            return inventory.differences(saved, await inventory.take(connection))
-    finally:
-        await connection.close()
+    return await comparing.check(database.url, folder)
 
 
 async def restore(database: Database, folder: Path) -> list[str]:
@@ -84,19 +67,8 @@ async def restore(database: Database, folder: Path) -> list[str]:
 
     Roles and schemas must be there (`python -m chassis.prepare`): their passwords are no part of a backup.
     """
-    _manifest(folder)
-    connection = await database.connect()
-    try:
-        there = {row["nspname"] for row in await connection.fetch("SELECT nspname FROM pg_namespace")}
-        if missing := [schema for schema in SCHEMAS if schema not in there]:
-            raise BackupError(f"prepare the database first (python -m chassis.prepare): no schema {', '.join(missing)}")
-        full = await connection.fetchval(
-            "SELECT count(*) FROM pg_class WHERE relnamespace::regnamespace::text = ANY($1)", list(SCHEMAS)
-        )
-        if full:
-            raise BackupError("the schemas are not empty; a backup is restored into an empty database only")
-    finally:
-        await connection.close()
+    folders.sound(folder)
+    await comparing.ready(database.url)
     # By schema, so that the schemas themselves, which are there, are left alone.
     schemas = [f"--schema={schema}" for schema in SCHEMAS]
     database.run("pg_restore", "--exit-on-error", "--single-transaction", *schemas, str(folder / DUMP))
@@ -107,14 +79,3 @@ def _empty(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if any(folder.iterdir()):
         raise BackupError(f"{folder} is not empty")
-
-
-def _manifest(folder: Path) -> Inventory:
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text())
-    except (OSError, ValueError):
-        raise BackupError(f"{folder / MANIFEST} cannot be read: this is no backup") from None
-    if manifest.get("format") != FORMAT:
-        raise BackupError("this backup was made by another version of this program")
-    found: Inventory = manifest["inventory"]
-    return found
