@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tools.chart.rendering import Object, named
+from tools.chart.rendering import Object, named, pod_template
 from tools.chart.rules import component, pods
 
 Flow = tuple[str, str, int]
@@ -20,8 +20,7 @@ def _labels(objects: Sequence[Object]) -> dict[str, Object]:
     """Labels of the pods of each component."""
     found = {}
     for item, _ in pods(objects):
-        at = item if item["kind"] == "Pod" else item["spec"]["template"]
-        found[component(item)] = at["metadata"].get("labels", {})
+        found[component(item)] = (pod_template(item) or {})["metadata"].get("labels", {})
     return found
 
 
@@ -113,7 +112,7 @@ def unselected(objects: Sequence[Object]) -> list[str]:
             (item, spec)
             for item, spec in pods(objects)
             if item["kind"] != "Pod"
-            and _selects({"matchLabels": service["spec"]["selector"]}, item["spec"]["template"]["metadata"]["labels"])
+            and _selects({"matchLabels": service["spec"]["selector"]}, (pod_template(item) or {})["metadata"]["labels"])
         ]
         if not selected:
             found.append(f"{named(service)} selects no pod")

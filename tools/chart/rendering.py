@@ -61,15 +61,23 @@ def named(item: Object) -> str:
     return f"{item['kind']}/{item['metadata']['name']}"
 
 
-def pod_spec(item: Object) -> Object | None:
-    """The pod's spec within an object that makes pods."""
+def pod_template(item: Object) -> Object | None:
+    """Metadata and spec of the pods that an object makes, or is."""
     if item["kind"] == "Pod":
-        found: Object = item["spec"]
-        return found
+        return item
+    if item["kind"] == "CronJob":
+        later: Object = item["spec"]["jobTemplate"]["spec"]["template"]
+        return later
     if item["kind"] in {"Deployment", "StatefulSet", "Job"}:
-        inner: Object = item["spec"]["template"]["spec"]
+        inner: Object = item["spec"]["template"]
         return inner
     return None
+
+
+def pod_spec(item: Object) -> Object | None:
+    """The pod's spec within an object that makes pods."""
+    template = pod_template(item)
+    return None if template is None else template["spec"]
 
 
 def containers(item: Object) -> list[Object]:

@@ -11,6 +11,8 @@ MAY_WRITE = {
     "quarantine": {"/tmp", "/var/lib/lilitong/vault"},  # noqa: S108
     "postgres": {"/tmp", "/var/lib/postgresql", "/var/run/postgresql", "/dev/shm"},  # noqa: S108
     "nats": {"/tmp", "/data"},  # noqa: S108
+    "backup": {"/tmp", "/var/lib/lilitong/backups"},  # noqa: S108
+    "backup-keys": {"/tmp", "/var/lib/lilitong/backups"},  # noqa: S108
 }
 """Where a component's containers write; /tmp alone for those not named."""
 
@@ -191,8 +193,8 @@ def well_named(objects: Sequence[Object]) -> list[str]:
     for item in objects:
         name = item["metadata"]["name"]
         # A StatefulSet's revision, its pods' and claims' names are longer than its own.
-        room = LONGEST - 11 if item["kind"] == "StatefulSet" else LONGEST
-        if item["kind"] in {"Job", "Service", "Deployment", "StatefulSet", "Pod"} and len(name) > room:
+        room = LONGEST - 11 if item["kind"] in {"StatefulSet", "CronJob"} else LONGEST
+        if item["kind"] in {"Job", "CronJob", "Service", "Deployment", "StatefulSet", "Pod"} and len(name) > room:
             found.append(f"{named(item)} has a name longer than {room} characters")
         for one in containers(item):
             names = [entry["name"] for entry in one.get("env", [])]

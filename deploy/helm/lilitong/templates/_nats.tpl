@@ -1,3 +1,40 @@
+{{/* "true" when Prometheus' exporter runs beside each server. */}}
+{{- define "lilitong.natsExporter" -}}
+{{- if and (eq .Values.nats.mode "quickstart") .Values.nats.quickstart.exporter.enabled -}}true{{- end -}}
+{{- end -}}
+
+{{/*
+The exporter: what the server says of itself on its monitoring port, as metrics. Its probes ask for its port alone, for a pod is only as
+ready as its last container, and NATS must not be taken away because nobody could count it.
+*/}}
+{{- define "lilitong.natsExporterContainer" -}}
+{{- $e := .Values.nats.quickstart.exporter -}}
+- name: exporter
+  image: {{ include "lilitong.serverImage" $e }}
+  imagePullPolicy: {{ .Values.images.pullPolicy }}
+  args: [-port=7777, -varz, -healthz, -jsz=streams, -use_internal_server_name, "http://127.0.0.1:8222"]
+  ports:
+    - {name: exporter, containerPort: 7777}
+  startupProbe: # it waits for the server's monitoring port, looking every half minute
+    tcpSocket: {port: exporter}
+    periodSeconds: 5
+    failureThreshold: 60
+  livenessProbe:
+    tcpSocket: {port: exporter}
+    periodSeconds: 30
+    timeoutSeconds: 5
+    failureThreshold: 6
+  readinessProbe:
+    tcpSocket: {port: exporter}
+    periodSeconds: 30
+    timeoutSeconds: 5
+    failureThreshold: 6
+  securityContext:
+    {{- include "lilitong.containerSecurity" . | nindent 4 }}
+  resources:
+    {{- toYaml $e.resources | nindent 4 }}
+{{- end -}}
+
 {{/* The NATS server's configuration. It holds no password: those are variables of the container, from Secrets. */}}
 {{- define "lilitong.natsConf" -}}
 {{- $name := include "lilitong.fullname" . -}}
