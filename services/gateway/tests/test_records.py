@@ -60,3 +60,39 @@ async def test_whoever_asks_too_fast_is_told_to_wait_and_papers_are_verified_all
     door = make_door(verification_burst=2, verification_rate=0.001)
     assert [(await door.client.get(PATH)).status_code for _ in range(3)] == [200, 200, 429]
     assert (await door.client.get("/v1/document-verifications/mfrggzdfmztwq2lknnwg23tpoa")).status_code == 200
+
+
+LIST = "/v1/published-spot-checks"
+
+
+async def test_anybody_sees_which_spot_checks_are_over_and_no_credentials_are_handed_on(door):
+    check = pb.SpotCheck(draw_id=DRAW, area="141102", state=pb.SPOT_CHECK_STATE_LAPSED)
+    door.peers.answers["ListPublishedSpotChecks"] = pb.ListPublishedSpotChecksResponse(
+        spot_checks=[check], next_page_token="t"
+    )
+    response = await door.client.get(
+        LIST, params={"area": "141102", "page_size": 20, "page_token": ""}, headers={"Authorization": "Bearer nonsense"}
+    )
+    assert response.status_code == 200
+    (found,) = response.json()["spot_checks"]
+    assert (found["draw_id"], found["state"], response.json()["next_page_token"]) == (DRAW, "lapsed", "t")
+    assert (door.peers.last.request.area, door.peers.last.request.page_size) == ("141102", 20)
+    assert door.peers.last.incoming.authorization == ""
+    assert response.headers["cache-control"] == "public, max-age=60"
+
+
+@pytest.mark.parametrize(
+    ("query", "parameter"),
+    [("area=x", "area"), ("page_size=101", "page_size"), ("colour=red", "colour"), ("area=14&area=15", "area")],
+)
+async def test_a_query_that_breaks_the_contract_is_refused_before_anybody_is_asked(door, query, parameter):
+    response = await door.client.get(f"{LIST}?{query}", headers={"Accept-Language": "zh"})
+    assert (response.status_code, response.json()["reason"]) == (400, "INVALID_REQUEST")
+    assert [each["parameter"] for each in response.json()["errors"]] == [parameter]
+    assert not door.peers.asked
+    assert "public" not in response.headers.get("cache-control", "")
+
+
+async def test_lists_and_records_share_one_limit(make_door):
+    door = make_door(verification_burst=2, verification_rate=0.001)
+    assert [(await door.client.get(path)).status_code for path in (PATH, LIST, LIST)] == [200, 200, 429]

@@ -308,6 +308,26 @@ def who() -> SimpleNamespace:
 
 
 @pytest.fixture
+async def counted(house):
+    """`await counted(call)`: how many statements the call sends to Postgres, those that begin and end transactions left out."""
+    sent = []
+    idle = [await house.pool.acquire() for _ in range(house.pool.get_max_size())]
+    for connection in idle:
+        connection.add_query_logger(lambda record: sent.append(record.query))
+    for connection in idle:
+        await house.pool.release(connection)
+
+    async def count(call):
+        sent.clear()
+        await call
+        return len(
+            [query for query in sent if not query.startswith(("BEGIN", "COMMIT", "ROLLBACK", "SELECT pg_advisory"))]
+        )
+
+    return count
+
+
+@pytest.fixture
 def altered():
     """`altered(request, name="other")`: a copy with other content under the same request id."""
 

@@ -96,9 +96,9 @@ def wire(settings: VenueSettings, clock: Clock | None = None) -> Callable[[Servi
 
 
 async def build(settings: VenueSettings, clock: Clock, service: Service) -> None:
-    """Put the service together. Postgres must be up and migrated; NATS and quarantine may come later."""
+    """Put the service together. Postgres must be migrated, and is waited for; NATS and quarantine may come later."""
     logs.setup("venue", level=settings.log_level)
-    await observe(service, settings)
+    await observe(service, settings, {"vault": settings.vault})
     seal = sealing(settings.event_trace_key)
 
     # Store and bus.

@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from .conftest import ENVIRONMENT, NEGATIVE, PACKAGING, POSITIVE
+from .conftest import DISMISS, ENVIRONMENT, NEGATIVE, PACKAGING, POSITIVE
 
 pytestmark = [pytest.mark.connected, pytest.mark.feature("V10")]
 
@@ -221,6 +221,43 @@ async def test_a_recall_or_a_dismissal_by_one_person_cannot_be_written(chain, fo
         proposal_id, UUID(lot.lot_id),
     )  # fmt: skip
     assert await forger.refused(voice) == "recall_voices_laboratory_check"
+
+
+async def test_a_sample_from_before_a_positive_result_dismisses_it_by_no_statement(chain, forger):
+    lot = await chain.lot(await chain.premises())
+    before = await chain.sample(lot)
+    proposal_id = UUID(await chain.tested(lot, POSITIVE))
+    proposed_at = (await forger.last(lot))["ordinal"]
+    await chain.result(before, NEGATIVE)
+    result_at = (await forger.last(lot))["ordinal"]
+    later = UUID(await chain.tested(lot))
+    later_at = (await forger.last(lot))["ordinal"]
+    await chain.decide(str(proposal_id), DISMISS)
+
+    async def dismissal(sample_id, result, **columns):
+        decision_id, ordinal = uuid4(), (await forger.last(lot))["ordinal"] + 1
+        more = "".join(f", {name}" for name in columns)
+        return (
+            (("INSERT INTO recall_voices (proposal_id, lot_id, kind, proposed_by, person, decision, reason, given_at) "
+            "VALUES ($1, $2, 4, 'lab-1', 'lead-2', 2, 'forged', now())"), proposal_id, UUID(lot.lot_id)),
+            (("INSERT INTO recall_decisions (proposal_id, decision_id, lot_id, ordinal, proposal_kind, proposal_ordinal, "
+            f"decision, first_person, second_person, retest_id, retest_ordinal, decided_at{more}) "
+            f"VALUES ($1, $2, $3, $4, 4, $5, 2, 'lead-1', 'lead-2', $6, $7, now(){', $8' * len(columns)})"),
+            proposal_id, decision_id, UUID(lot.lot_id), ordinal, proposed_at, sample_id, result, *columns.values()),
+            await forger.fact(lot, 10, decision_id),
+        )  # fmt: skip
+
+    early, check = UUID(before.sample_id), "recall_decisions_retest_check"
+    # Its result came later; what counts is when it was taken, said or left out.
+    assert result_at > proposed_at
+    assert await forger.refused(*await dismissal(early, result_at)) == check
+    assert await forger.refused(*await dismissal(early, result_at, retest_sample_ordinal=2)) == check
+    lie = await dismissal(early, result_at, retest_sample_ordinal=result_at)
+    assert await forger.refused(*lie) == "recall_decisions_retest_sample_fkey"
+    # A later one does, also for a version that does not write the column.
+    await forger.write(await dismissal(later, later_at))
+    stored = "SELECT retest_sample_ordinal FROM recall_decisions WHERE proposal_id = $1"
+    assert await chain.house.owner.fetchval(stored, proposal_id) == later_at - 1
 
 
 async def test_nothing_that_was_written_can_be_changed_or_deleted(chain):

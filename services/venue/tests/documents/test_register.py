@@ -9,6 +9,7 @@ import pytest
 from chassis.auth import Caller
 from chassis.errors import DomainError
 from lilitong.venue.v1 import document_pb2 as pb
+from venue.documents import rpc
 from venue.documents.issue import issue
 from venue.documents.model import DocumentKind
 
@@ -234,3 +235,43 @@ async def test_lists_are_complete_the_newest_first_over_pages(papers, house):
         with pytest.raises(DomainError) as refused:
             await papers.call(papers.auditor, pb.ListDocumentsRequest(area="141102", page_token=broken))
         assert refused.value.reason == "PAGE_TOKEN_INVALID"
+
+
+@pytest.mark.case("crash")
+async def test_a_poster_whose_process_ends_before_the_answer_is_issued_by_the_repeat_under_the_first_number(
+    papers, house, monkeypatch
+):
+    venue = await house.register()
+    key = str(uuid4())
+
+    async def cut(conn, *_):
+        await conn.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(rpc, "publish_issued", cut)
+        with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+            await papers.poster(venue.zones[0].zone, request_id=key)
+    assert await numbers(house) == []
+    assert await house.owner.fetchval("SELECT count(*) FROM document_counters") == 0
+    assert papers.told.times == 0
+    poster = await papers.poster(venue.zones[0].zone, request_id=key)
+    assert poster.number == "离防码〔2022〕1号"
+    assert await papers.poster(venue.zones[0].zone, request_id=key) == poster
+    issued = "SELECT count(*) FROM outbox WHERE subject = 'lilitong.venue.document.v1.issued'"
+    assert await house.owner.fetchval(issued) == len(await numbers(house)) == 1
+
+
+@pytest.mark.feature("X10")
+async def test_a_drills_documents_are_listed_and_counted_only_when_it_is_named(papers, house):
+    real, drill = await house.register(), await house.register(drill_id="drill-1")
+    ours, theirs = [str((await papers.issue(each)).document_id) for each in (real, drill)]
+
+    async def listed(**given):
+        page = await papers.call(papers.auditor, pb.ListDocumentsRequest(area="141102", **given))
+        return page.total, [each.document_id for each in page.documents]
+
+    assert await listed() == (1, [ours])
+    assert await listed(drill_id="drill-1") == (1, [theirs])
+    assert await listed(drill_id="drill-2") == (0, [])
+    own = await papers.call(papers.shop, pb.ListVenueDocumentsRequest(venue_id=drill.venue_id))
+    assert [each.document_id for each in own.documents] == [theirs]

@@ -4,11 +4,15 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from chassis.access import calling
+from lilitong.venue.v1 import document_pb2 as pb
 from venue.documents import store
 from venue.documents.model import DocumentStanding
+from venue.documents.rpc import DocumentServicer
+from venue.documents.standing import StandingOf
 from venue.enforcement.papers_standing import papers_standing
 
-from .conftest import DECISION, FORM, LIANHUACHI, NOTICE, RED, SEAL, YELLOW
+from .conftest import DECISION, FENGSHAN, FORM, LIANHUACHI, NOTICE, RED, SEAL, YELLOW
 
 pytestmark = [pytest.mark.connected, pytest.mark.feature("V7"), pytest.mark.feature("V8")]
 IN_FORCE, ENDED, SUPERSEDED, ANNULLED = (
@@ -64,3 +68,24 @@ async def test_an_upheld_appeal_takes_every_paper_out_of_force(street):
         FORM: IN_FORCE,
         NOTICE: IN_FORCE,
     }
+
+
+async def test_a_page_of_papers_takes_as_many_statements_for_twenty_shops_as_for_two(street, counted):
+    await street.policies()
+    servicer = DocumentServicer(
+        street.house.pool, street.house.clock, None, StandingOf(papers_standing), "", bytes, bool
+    )
+
+    async def listed(number):
+        with calling(street.lead):
+            page = await servicer.ListDocuments(pb.ListDocumentsRequest(area="141102", page_size=100), None)
+        assert len({each.venue_id for each in page.documents}) == number
+        assert {each.standing for each in page.documents} == {pb.DOCUMENT_STANDING_IN_FORCE}
+
+    for number in range(2):
+        await street.fail(await street.venue((LIANHUACHI, FENGSHAN)[number % 2]))
+    few = await counted(listed(2))
+    for number in range(18):
+        await street.fail(await street.venue((LIANHUACHI, FENGSHAN)[number % 2]))
+    # Total, page, areas, facts, their papers, policies: one each.
+    assert await counted(listed(20)) == few == 6

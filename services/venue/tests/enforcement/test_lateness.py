@@ -6,6 +6,7 @@ import pytest
 from chassis.errors import DomainError
 from hypothesis import given
 from hypothesis import strategies as st
+from lilitong.venue.v1 import inspection_pb2 as ipb
 from venue.enforcement.ladder.listing import DueCursor
 from venue.enforcement.ladder.standing import Level, climbs_at, level_of
 
@@ -170,3 +171,19 @@ async def test_an_inspection_made_after_the_closing_is_refused_and_one_made_befo
     with pytest.raises(DomainError, match="VENUE_CLOSED"):
         await street.fail(venue)
     assert (await street.call(street.one, before)).step == 1
+
+
+@connected
+@pytest.mark.feature("X10", "V6")
+async def test_a_drills_measures_and_inspections_are_listed_only_when_it_is_named(street):
+    await street.policies()
+    real, drill = await street.venue(LIANHUACHI), await street.venue(LIANHUACHI, drill_id="drill-1")
+    ours, theirs = [(await street.fail(each)).inspection.inspection_id for each in (real, drill)]
+    for drill_id, expected in (("", [ours]), ("drill-1", [theirs]), ("drill-2", [])):
+        assert [row.measure_id for row in await street.open_measures(drill_id=drill_id)] == expected
+        request = ipb.ListInspectionsRequest(area="141102", drill_id=drill_id)
+        listed = (await street.call(street.lead, request)).inspections
+        assert [each.inspection_id for each in listed] == expected
+    # Of one venue there is nothing to tell apart.
+    request = ipb.ListInspectionsRequest(area="141102", subject_id=drill.venue_id)
+    assert [each.inspection_id for each in (await street.call(street.lead, request)).inspections] == [theirs]

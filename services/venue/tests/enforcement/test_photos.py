@@ -1,11 +1,14 @@
 """Photos of inspections: kept under their hashes, given back as they were, and damage is noticed."""
 
+import threading
 from hashlib import sha256
 from uuid import uuid4
 
 import pytest
 from chassis.errors import Kind
 from lilitong.venue.v1 import inspection_pb2 as pb
+from obstore.store import MemoryStore
+from venue.enforcement.inspections import photos
 from venue.enforcement.inspections.photos import DamagedPhotoError, ObjectPhotos, media_type
 
 from .conftest import JPEG, PNG, refused
@@ -48,16 +51,14 @@ async def test_a_photo_is_kept_under_its_hash_and_given_back_as_it_was(street, t
 
 
 async def test_any_store_will_do_and_damage_is_noticed():
-    from obstore.store import MemoryStore
-
     memory = MemoryStore()
-    photos, digest = ObjectPhotos(memory), sha256(PNG).digest()
-    await photos.put(digest, PNG)
-    await photos.put(digest, PNG)
-    assert await photos.get(digest) == PNG
+    kept, digest = ObjectPhotos(memory), sha256(PNG).digest()
+    await kept.put(digest, PNG)
+    await kept.put(digest, PNG)
+    assert await kept.get(digest) == PNG
     memory.put(f"inspections/{digest.hex()[:2]}/{digest.hex()}", JPEG)
     with pytest.raises(DamagedPhotoError):
-        await photos.get(digest)
+        await kept.get(digest)
 
 
 def test_photos_are_told_by_their_first_bytes():
@@ -65,3 +66,22 @@ def test_photos_are_told_by_their_first_bytes():
     assert media_type(JPEG) == "image/jpeg"
     assert media_type(b"RIFF....WEBPVP8 ") == "image/webp"
     assert media_type(b"GIF89a" + bytes(20)) is None
+
+
+@pytest.mark.parametrize(("size", "beside"), [(4096, False), (720_000, True)])
+async def test_a_large_photo_is_hashed_beside_the_loop(monkeypatch, size, beside):
+    used = []
+
+    def watched(data):
+        used.append(threading.get_ident() != threading.main_thread().ident)
+        return sha256(data)
+
+    monkeypatch.setattr(photos, "sha256", watched)
+    data = PNG + bytes(size)
+    assert await photos.photo_digest(data) == sha256(data).digest()
+    assert used == [beside]
+    used.clear()
+    kept = ObjectPhotos(MemoryStore())
+    await kept.put(sha256(data).digest(), data)
+    assert await kept.get(sha256(data).digest()) == data
+    assert used == [True]

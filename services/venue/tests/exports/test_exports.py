@@ -3,9 +3,11 @@
 import asyncio
 import csv
 import io
+import threading
 from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
+from pathlib import Path
 from uuid import uuid4
 
 import openpyxl
@@ -211,3 +213,28 @@ async def test_pages_of_the_record_follow_each_other(office, house):
     with pytest.raises(DomainError) as refused:
         await office.call(pb.ListExportsRequest(area="141102", page_token="x"), AUDITOR)
     assert refused.value.reason == "PAGE_TOKEN_INVALID"
+
+
+async def test_no_file_is_opened_on_the_event_loop(office, house, monkeypatch):
+    for _ in range(3):
+        await house.register()
+    opened, real = [], Path.open
+
+    def watched(path, *given, **more):
+        if path.parent.name.startswith("export-"):
+            opened.append(threading.current_thread() is threading.main_thread())
+        return real(path, *given, **more)
+
+    monkeypatch.setattr(Path, "open", watched)
+    export, _ = await office.export()
+    assert export.rows == 3
+    assert len(opened) > 2
+    assert not any(opened)
+
+
+async def test_what_a_file_was_called_is_recorded_and_told_whatever_it_would_be_called_today(office, house):
+    await house.register()
+    export, _ = await office.export()
+    await house.owner.execute("UPDATE exports SET file_name = 'as-it-was.csv'")
+    listed = await office.call(pb.ListExportsRequest(area="141102"))
+    assert [(each.export_id, each.file_name) for each in listed.exports] == [(export.export_id, "as-it-was.csv")]

@@ -48,7 +48,7 @@ class Watch:
             answer = await self.house.visits.GetOccupancy(visit_pb2.GetOccupancyRequest(venue_id=venue.venue_id), None)
         return [zone.inside for zone in answer.zones]
 
-    async def come(self, venue, names, *, grade=3, entered=None, zone=0):
+    async def come(self, venue, names, *, grade=3, entered=None, zone=0, drill_id=""):
         """So many visits at once, as the group commit stores them."""
         now = self.house.clock.now()
         second = (now.hour + 8) % 24 * 3600 + now.minute * 60 + now.second if entered is None else entered
@@ -66,7 +66,7 @@ class Watch:
                     grade,
                     False,
                     False,
-                    "",
+                    drill_id,
                 ),
             )
             for name in names

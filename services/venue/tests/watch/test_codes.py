@@ -142,3 +142,14 @@ async def test_pages_of_tasks_follow_each_other_and_a_made_up_token_is_refused(w
     with pytest.raises(DomainError) as refused:
         await watch.call(pb.ListCodeTasksRequest(area="141102", page_token="1.x"))
     assert refused.value.reason == "PAGE_TOKEN_INVALID"
+
+
+@pytest.mark.connected
+@pytest.mark.feature("X10")
+async def test_tasks_about_a_drills_codes_are_listed_only_when_it_is_named(watch, house):
+    real, drill = await house.register(capacity=5), await house.register(capacity=5, drill_id="drill-1")
+    for venue, drill_id in ((real, ""), (drill, "drill-1")):
+        await watch.come(venue, [f"{venue.name}{n}" for n in range(61)], drill_id=drill_id)
+    await watch.tick()
+    for drill_id, expected in (("", [real.venue_id]), ("drill-1", [drill.venue_id]), ("drill-2", [])):
+        assert [each.venue_id for each in await watch.open_tasks(drill_id=drill_id)] == expected

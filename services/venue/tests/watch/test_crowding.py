@@ -87,3 +87,26 @@ async def test_the_fullest_comes_first_and_the_list_is_bounded(watch, house):
     assert ([each.zone for each in answer.zones], answer.total) == ([fuller.zones[0].zone], 2)
     worker = Caller("grid-1", frozenset({"grid_worker"}), ("141102",))
     assert (await watch.call(occupancy_pb2.ListCrowdedZonesRequest(area="141102"), worker)).total == 2
+
+
+@pytest.mark.connected
+@pytest.mark.feature("V5", "X10")
+async def test_a_drills_crowd_is_listed_and_counted_only_when_it_is_named(watch, house):
+    real, drill = await house.register(capacity=2), await house.register(capacity=2, drill_id="drill-1")
+    for venue, drill_id in ((real, ""), (drill, "drill-1")):
+        await watch.come(venue, [f"{venue.name}{n}" for n in range(3)], drill_id=drill_id)
+    await watch.tick()
+    for drill_id, expected in (("", [real.zones[0].zone]), ("drill-1", [drill.zones[0].zone]), ("drill-2", [])):
+        answer = await watch.crowded(drill_id=drill_id)
+        assert ([each.zone for each in answer.zones], answer.total) == (expected, len(expected))
+
+
+@pytest.mark.connected
+@pytest.mark.feature("V5")
+async def test_a_count_repeats_of_its_venue_only_what_lists_read(watch, house):
+    """`category` stays for the version before, which writes it."""
+    venue = await house.register(category=5, capacity=2)
+    await watch.come(venue, ["a"])
+    await watch.tick()
+    rows = await house.rows("SELECT area, category FROM zone_occupancy WHERE zone = $1", venue.zones[0].zone)
+    assert [tuple(row) for row in rows] == [(venue.area, 0)]
