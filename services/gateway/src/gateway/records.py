@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import orjson
 from chassis.access import NOWHERE, allow
+from chassis.errors import DomainError
 from lilitong.venue.v1 import spot_check_pb2
 from starlette.requests import Request
 from starlette.responses import Response
@@ -62,7 +63,7 @@ class Records:
             headers = headers_of(request.scope)
             body = orjson.dumps(codec.encode(await self._listed.answer(request)))
         except Exception as error:  # noqa: BLE001 - every failure has a public face
-            return refuse(error, headers, parameters=LIST.takes.fields_by_name)
+            return refuse(error, headers, parameters=error.fields if isinstance(error, DomainError) else ())
         return Response(body, 200, {"cache-control": "public, max-age=60"}, _JSON)
 
 
