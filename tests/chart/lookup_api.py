@@ -1,4 +1,4 @@
-"""As much of a Kubernetes API as helm asks when it looks Secrets up: discovery, and the Secrets that it is given."""
+"""As much of a Kubernetes API as helm asks when it looks objects up: discovery, and the Secrets and StatefulSets that it is given."""
 
 import json
 import os
@@ -9,7 +9,30 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 RESOURCES = {
     "/version": {"major": "1", "minor": "34", "gitVersion": "v1.34.0"},
     "/api": {"kind": "APIVersions", "versions": ["v1"]},
-    "/apis": {"kind": "APIGroupList", "apiVersion": "v1", "groups": []},
+    "/apis": {
+        "kind": "APIGroupList",
+        "apiVersion": "v1",
+        "groups": [
+            {
+                "name": "apps",
+                "versions": [{"groupVersion": "apps/v1", "version": "v1"}],
+                "preferredVersion": {"groupVersion": "apps/v1", "version": "v1"},
+            }
+        ],
+    },
+    "/apis/apps/v1": {
+        "kind": "APIResourceList",
+        "groupVersion": "apps/v1",
+        "resources": [
+            {
+                "name": "statefulsets",
+                "singularName": "statefulset",
+                "namespaced": True,
+                "kind": "StatefulSet",
+                "verbs": ["get"],
+            }
+        ],
+    },
     "/api/v1": {
         "kind": "APIResourceList",
         "groupVersion": "v1",
@@ -21,14 +44,16 @@ RESOURCES = {
 
 
 @contextmanager
-def answering(folder, namespace, secrets):
-    """Environment for helm with an API that has these Secrets, by name."""
+def answering(folder, namespace, secrets, statefulsets=None):
+    """Environment for helm with an API that has these Secrets and StatefulSets, by name."""
+    there = {f"/api/v1/namespaces/{namespace}/secrets/{name}": item for name, item in secrets.items()}
+    for name, item in (statefulsets or {}).items():
+        there[f"/apis/apps/v1/namespaces/{namespace}/statefulsets/{name}"] = item
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             path = self.path.split("?")[0]
-            name = path.removeprefix(f"/api/v1/namespaces/{namespace}/secrets/")
-            found = RESOURCES.get(path) or (secrets.get(name) if name != path else None)
+            found = RESOURCES.get(path) or there.get(path)
             status = 200 if found else 404
             told = found or {
                 "kind": "Status",

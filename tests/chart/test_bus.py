@@ -12,11 +12,13 @@ import nats.js.errors
 import pytest
 import yaml
 from devstack import processes
+from lookup_api import answering
 
 from tools.chart import rendering
 
 pytestmark = pytest.mark.feature("X11")
 NATS = str(Path(sys.executable).with_name("nats-server"))
+HELM = str(Path(sys.executable).with_name("helm"))
 USERS = ("venue", "checkpoint", "quarantine", "admin")
 PASSWORDS = {f"NATS_PASSWORD_{user.upper()}": f"p{user}1" for user in (*USERS, "system")}
 
@@ -47,6 +49,42 @@ def test_every_user_of_the_table_has_an_account_and_a_secret(of):
     assert set(USERS) == set(table)
     made = {item["metadata"]["name"] for item in of("quickstart") if item["kind"] == "Secret"}
     assert {f"lilitong-nats-{user}" for user in USERS} <= made
+
+
+@pytest.mark.parametrize(("there", "asked"), [(1, 3), (3, 1)])
+def test_servers_that_could_not_become_a_cluster_in_place_are_not_asked_to(tmp_path, there, asked):
+    refused = upgraded(tmp_path, there, asked)
+    assert refused.returncode != 0
+    assert f"cannot go from {there} to {asked} in place" in refused.stderr
+    assert (
+        "delete statefulset,pvc -l app.kubernetes.io/instance=lilitong,app.kubernetes.io/component=nats"
+        in refused.stderr
+    )
+
+
+@pytest.mark.parametrize("there", [None, 0, 3])
+def test_servers_that_are_as_many_or_none_yet_are_upgraded(tmp_path, there):
+    assert upgraded(tmp_path, there, 3).returncode == 0
+
+
+@pytest.mark.parametrize(("before", "after"), [("off", "certManager"), ("certManager", "off")])
+def test_servers_of_a_cluster_do_not_change_one_by_one_to_tls_or_from_it(tmp_path, before, after):
+    refused = upgraded(tmp_path, 3, 3, before, after)
+    assert "delete statefulset lilitong-nats, then upgrade" in refused.stderr
+    assert upgraded(tmp_path, 1, 1, before, after).returncode == 0
+    assert upgraded(tmp_path, 3, 3, after, after).returncode == 0
+
+
+def upgraded(tmp_path, there, asked, before="off", after="off"):
+    """A rendering upon a cluster with that many servers, None: without the StatefulSet; and with that mode of TLS."""
+    tls = {mode: ["--set", f"tls.mode={mode},tls.certManager.issuerRef.name=ca"] for mode in (before, after)}
+    settings = ["nats.quickstart.replicas=3", *tls[before][1:]]
+    item = next(one for one in rendering.render(settings=settings) if rendering.named(one) == "StatefulSet/lilitong-nats")  # fmt: skip
+    item["spec"]["replicas"] = there
+    with answering(tmp_path, rendering.NAMESPACE, {}, {} if there is None else {"lilitong-nats": item}) as env:
+        command = [HELM, "template", "lilitong", str(rendering.CHART), "--namespace", "lilitong", "--dry-run=server"]
+        command += ["--set", f"nats.quickstart.replicas={asked}", *tls[after]]
+        return subprocess.run(command, capture_output=True, text=True, env=env, check=False)
 
 
 @pytest.fixture

@@ -123,3 +123,22 @@ it does. Needs an image with a shell. (No double dollar here: Kubernetes reads t
 - /etc/nats/nats.conf
 {{- end -}}
 {{- end -}}
+
+{{/*
+What a rolling update of the servers cannot do: one server becomes no cluster, nor the other way round, and servers with TLS do not
+speak to those without. New servers are not ready before they see a majority, and the StatefulSet does not replace the old ones
+before the new are ready; both would wait for ever. Streams are made anew from the outboxes.
+*/}}
+{{- define "lilitong.natsInPlace" -}}
+{{- $name := printf "%s-nats" (include "lilitong.fullname" .) -}}
+{{- $there := (lookup "apps/v1" "StatefulSet" .Release.Namespace $name).spec | default dict -}}
+{{- $now := int $there.replicas -}}
+{{- if and (eq .Values.nats.mode "quickstart") (gt $now 0) (ne $now (int .Values.nats.quickstart.replicas)) -}}
+{{- fail (printf "nats.quickstart.replicas cannot go from %d to %d in place. The servers start anew and the outboxes fill them, nothing is lost: kubectl -n %s delete statefulset,pvc -l app.kubernetes.io/instance=%s,app.kubernetes.io/component=nats, then upgrade." $now (int .Values.nats.quickstart.replicas) .Release.Namespace .Release.Name) -}}
+{{- end -}}
+{{- $encrypted := false -}}
+{{- range ($there.template | default dict | dig "spec" "volumes" list) -}}{{- if eq .name "tls" -}}{{- $encrypted = true -}}{{- end -}}{{- end -}}
+{{- if and (eq .Values.nats.mode "quickstart") (gt $now 1) (ne $encrypted (eq (include "lilitong.tls" .) "true")) -}}
+{{- fail (printf "the NATS servers cannot change one by one between TLS and none, because such do not speak to each other. They start at once, with all that they hold: kubectl -n %s delete statefulset %s, then upgrade." .Release.Namespace $name) -}}
+{{- end -}}
+{{- end -}}

@@ -109,6 +109,7 @@ tell is in values.schema.json.
 {{- fail "nats.streamReplicas is above nats.quickstart.replicas: each copy of a stream needs a server." -}}
 {{- end -}}
 
+{{- include "lilitong.natsInPlace" . -}}
 {{- if and (eq $v.nats.mode "quickstart") (gt (include "lilitong.bytes" $v.nats.quickstart.volume.limit | int64) (include "lilitong.bytes" $v.nats.quickstart.volume.size | int64)) -}}
 {{- fail (printf "nats.quickstart.volume.limit, %s, is more than its size, %s: JetStream would fill the volume and stop." $v.nats.quickstart.volume.limit $v.nats.quickstart.volume.size) -}}
 {{- end -}}
