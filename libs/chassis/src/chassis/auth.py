@@ -9,9 +9,10 @@ import re
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -20,6 +21,7 @@ from joserfc.errors import JoseError
 
 from chassis.clock import Clock
 from chassis.errors import DomainError, Kind
+from chassis.files import Watch
 from chassis.jwks import Key, KeySource, VerificationRegistry
 from chassis.workloads import PREFIX, WorkloadTrust
 
@@ -68,9 +70,9 @@ class TokenVerifier:
 
     Claims: `iss`, `aud`, `sub`, `exp` required; `nbf` and `iat` honoured with `leeway`; `roles` and `areas` are
     lists of strings ("" is no area); `workload: true` goes with `sub` = `workload:<service>` and nothing else does.
-    Verified tokens are kept by SHA-256 until they expire (at most `cache_size`, least recently used out first); all
-    are dropped when the key set changes, so a withdrawn key is refused as soon as the source is looked at again (see
-    `KeySource`).
+    Verified tokens are kept by SHA-256 until they, or the certificates that vouch for their key, end (at most `cache_size`,
+    least recently used out first); all are dropped when the key set changes, so a withdrawn key is refused as soon as the
+    source is looked at again (see `KeySource`).
 
     With `workloads` services speak with keys of their own (see `chassis.workloads`), and the issuer of people's tokens for
     none of them.
@@ -141,11 +143,12 @@ class TokenVerifier:
         if not isinstance(kid, str) or not isinstance(algorithm, str) or "crit" in header or "b64" in header:
             raise refused()
         own = self._workloads is not None and kid.startswith(PREFIX)
-        key: Key | None
-        if self._workloads is not None and own:
-            key = self._workloads.find(kid, datetime.fromtimestamp(now, UTC)) if algorithm == "ES256" else None
-        else:
+        key: Key | None = None
+        until = _NEVER
+        if self._workloads is None or not own:
             key = await self._keys.find(kid, algorithm)
+        elif algorithm == "ES256" and (vouched := self._workloads.find(kid, datetime.fromtimestamp(now, UTC))):
+            key, until = vouched.key, vouched.until
         if key is None:
             raise refused()
         try:
@@ -156,7 +159,8 @@ class TokenVerifier:
             raise refused()
         if self._workloads is not None and not own and claims.get("workload", False) is not False:
             raise refused()
-        return self._caller(claims, now, claims["iss"] if own else self._issuer)
+        caller = self._caller(claims, now, claims["iss"] if own else self._issuer)
+        return replace(caller, expires_at=min(caller.expires_at, until))
 
     def _caller(self, claims: Mapping[str, Any], now: float, issuer: str) -> Caller:
         expires = _instant(claims, "exp", required=True)
@@ -211,21 +215,18 @@ class FileToken:
     """
 
     def __init__(self, path: str, *, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._path = path
-        self._monotonic = monotonic
-        self._next_look = 0.0
+        self._path = Path(path)
+        self._watch = Watch([self._path], read=False, monotonic=monotonic)
         self._token = ""
 
     def __call__(self) -> str:
-        now = self._monotonic()
-        if now >= self._next_look or not self._token:
+        if self._watch.changed() or not self._token:
             try:
-                with open(self._path, encoding="ascii") as file:  # noqa: PTH123 - on a hot path, a Path adds nothing
-                    self._token = file.read().strip()
+                self._token = self._path.read_text("ascii").strip()
             except (OSError, UnicodeDecodeError):
+                self._watch.again()
                 if not self._token:
                     raise DomainError(
                         Kind.UNAVAILABLE, "NO_WORKLOAD_TOKEN", "The service cannot identify itself right now."
                     ) from None
-            self._next_look = now + 1.0
         return self._token

@@ -1,6 +1,6 @@
 """A service's place on the bus, as its settings say."""
 
-from typing import Any
+from typing import Any, Final
 
 import asyncpg
 
@@ -8,6 +8,10 @@ from chassis import events, pool
 from chassis.events import Bus
 from chassis.run import Service
 from chassis.settings import BrokerSettings, ServiceSettings, SettingsError
+from chassis.waiting import patiently
+
+START_SECONDS: Final = 60.0
+"""How long a start waits for Postgres, within what the chart's startup probe allows."""
 
 _REFUSED = (
     asyncpg.InvalidAuthorizationSpecificationError,
@@ -16,15 +20,20 @@ _REFUSED = (
 )
 
 
-async def store_of(settings: ServiceSettings, **options: Any) -> asyncpg.Pool:
+async def store_of(settings: ServiceSettings, *, wait: float = START_SECONDS, **options: Any) -> asyncpg.Pool:
     """A pool of connections to the service's store; `options` as for `chassis.pool.create`.
 
-    Raises `SettingsError` when the server refuses us; OSError while it cannot be reached.
+    A server that starts beside us is waited for. Raises `SettingsError` when it refuses us, `NotInTimeError` when it cannot be
+    reached within `wait` seconds.
     """
-    try:
-        return await pool.create(settings.store_url, **options)
-    except _REFUSED as error:
-        raise SettingsError(f"{settings.variable('database_url')} is refused by Postgres: {error}.") from None
+
+    async def once() -> asyncpg.Pool:
+        try:
+            return await pool.create(settings.store_url, **options)
+        except _REFUSED as error:
+            raise SettingsError(f"{settings.variable('database_url')} is refused by Postgres: {error}.") from None
+
+    return await patiently("Postgres", once, wait)
 
 
 def bus_of(service: Service, settings: ServiceSettings) -> Bus:

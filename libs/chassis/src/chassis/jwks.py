@@ -19,6 +19,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
+from chassis.files import LOOK_EVERY, Stamp, stamp
+
 _log = structlog.get_logger("chassis.jwks")
 
 Key = ECKey | OKPKey | RSAKey
@@ -143,13 +145,13 @@ class KeySource:
         self._source = source
         self._remote = source.startswith(("http://", "https://"))
         # A stat costs a microsecond, a request to the issuer does not; both are far under the minute that is asked for.
-        self._look_every = look_every if look_every is not None else 30.0 if self._remote else 1.0
+        self._look_every = look_every if look_every is not None else 30.0 if self._remote else LOOK_EVERY
         self._looking: asyncio.Task[None] | None = None
         self._at_most_every = at_most_every
         self._monotonic = monotonic
         self._fetch = fetch
         self._keys: dict[tuple[str, str], Key] = {}
-        self._seen: tuple[int, int, int] | None = None
+        self._seen: Stamp | None = None
         self._document = b""
         self._looked_at = float("-inf")
         self._lock = asyncio.Lock()
@@ -197,8 +199,7 @@ class KeySource:
 
     def _read(self) -> bytes | None:
         path = Path(self._source)
-        stat = path.stat()
-        seen = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+        seen = stamp(path)
         if seen == self._seen:
             return None
         document = path.read_bytes()

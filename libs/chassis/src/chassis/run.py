@@ -34,6 +34,7 @@ from chassis.metrics import READY, READY_CHECK
 from chassis.rpc.server import ListenError
 from chassis.settings import EXIT_CODE, SettingsError
 from chassis.tasks import supervise
+from chassis.waiting import NotInTimeError
 
 _log = structlog.get_logger("chassis.run")
 _OPEN_FILES = 65_536
@@ -133,6 +134,9 @@ class Service:
             await self._stop.wait()
         except ListenError as error:
             _log.error("cannot_listen", reason=str(error))
+            self._failed = True
+        except NotInTimeError as error:
+            _log.error("not_in_time", reason=str(error))
             self._failed = True
         except SettingsError as error:
             sys.stderr.write(f"Cannot start: {error}\n")  # for a person, as settings that cannot be read at all

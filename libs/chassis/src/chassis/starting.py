@@ -1,8 +1,11 @@
 """What every service makes of its settings first, so that each `app.py` says only what is its own."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final
 
 from prometheus_client import REGISTRY
 
@@ -15,6 +18,8 @@ from chassis.rpc.tls import ClientTls, ServerTls
 from chassis.run import Service
 from chassis.settings import ProcessSettings, SettingsError
 from chassis.workloads import WorkloadToken, WorkloadTrust
+
+_NONE: Final[Mapping[str, Path]] = MappingProxyType({})
 
 
 @contextmanager
@@ -31,8 +36,8 @@ def clock_of(settings: ProcessSettings) -> Clock:
     return SystemClock() if settings.clock_file is None else OffsetFileClock(settings.clock_file)
 
 
-async def observe(service: Service, settings: ProcessSettings) -> None:
-    """Traces and metrics, closed with the service."""
+async def observe(service: Service, settings: ProcessSettings, volumes: Mapping[str, Path] = _NONE) -> None:
+    """Traces and metrics, closed with the service. `volumes`: folders that it fills, by the names that they go by."""
     traces = telemetry.setup(
         service.name,
         exporter=settings.trace_exporter,
@@ -41,7 +46,8 @@ async def observe(service: Service, settings: ProcessSettings) -> None:
     )
     await traces.start()
     service.closer("telemetry", traces.close)
-    watched = Certificates(_certificates(settings)), Disks(_folders(settings))
+    shown = {} if settings.tls_certificate is None else {"server": settings.tls_certificate}
+    watched = Certificates(shown, partial(_trusted, settings)), Disks(volumes)
     for collector in watched:
         REGISTRY.register(collector)
 
@@ -52,21 +58,15 @@ async def observe(service: Service, settings: ProcessSettings) -> None:
     service.closer("metrics", forget)
 
 
-def _certificates(settings: ProcessSettings) -> dict[str, Path]:
-    """Every certificate that this process shows or relies on, by what it is for."""
-    named = {"server": "tls_certificate", "authority": "tls_authority", "bus-authority": "nats_authority"}
-    found = {name: getattr(settings, setting, None) for name, setting in named.items()}
+def _trusted(settings: ProcessSettings) -> dict[str, Path]:
+    """Whose certificates this process relies on at this moment, by what they are for."""
+    named = {"authority": settings.tls_authority, "bus-authority": getattr(settings, "nats_authority", None)}
+    found = {name: path for name, path in named.items() if path is not None}
     if settings.jwks.endswith((".crt", ".pem")):
         found["issuer"] = Path(settings.jwks)
-    trust = getattr(settings, "workload_trust", None)
-    if trust is not None:
-        found |= {f"workload-{path.stem}": path for path in sorted(trust.glob("*.crt"))}
-    return {name: path for name, path in found.items() if path is not None}
-
-
-def _folders(settings: ProcessSettings) -> dict[str, Path]:
-    vault: Path | None = getattr(settings, "vault", None)
-    return {} if vault is None else {"vault": vault}
+    if settings.workload_trust is not None:
+        found |= {f"workload-{path.stem}": path for path in sorted(settings.workload_trust.glob("*.crt"))}
+    return found
 
 
 def verifier_of(settings: ProcessSettings, clock: Clock) -> TokenVerifier:

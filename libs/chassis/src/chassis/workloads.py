@@ -21,13 +21,13 @@ from joserfc.jwk import ECKey
 
 from chassis.clock import Clock
 from chassis.errors import DomainError, Kind
+from chassis.files import Pace, Stamp, Watch, stamp
 
 PREFIX: Final = "workload:"
 LIFETIME: Final = 300
 """Seconds that a token is good for."""
 _RENEW: Final = 60
 _LONGEST: Final = 2 * LIFETIME
-_LOOK_EVERY: Final = 1.0
 _MOST_CERTIFICATES: Final = 8  # of one service; two while a key is being changed
 
 _log = structlog.get_logger("chassis.workloads")
@@ -68,10 +68,8 @@ class WorkloadToken:
         self._path = key
         self._audience = audience
         self._clock = clock
-        self._monotonic = monotonic
+        self._watch = Watch([key], read=False, monotonic=monotonic)
         self._key: ECKey | None = None
-        self._seen: tuple[int, int, int] | None = None
-        self._look_at = float("-inf")
         self._token = ""
         self._good = (0.0, 0.0)
 
@@ -90,27 +88,19 @@ class WorkloadToken:
         return self._token
 
     def _look(self) -> None:
-        now = self._monotonic()
-        if now < self._look_at:
+        if not self._watch.changed():
             return
-        self._look_at = now + _LOOK_EVERY
         try:
-            seen = stamp(self._path)
-            if seen == self._seen:
-                return
-            self._key, self._seen, self._token = read_key(self._path), seen, ""
+            self._key, self._token = read_key(self._path), ""
         except (OSError, ValueError) as error:
+            self._watch.again()
             _log.warning("workload_key_unreadable", error=type(error).__name__, kept=self._key is not None)
 
 
-def stamp(path: Path) -> tuple[int, int, int]:
-    """What changes when a file does, through links too, as Kubernetes swaps them."""
-    found = path.stat()
-    return found.st_mtime_ns, found.st_size, found.st_ino
-
-
 @dataclass(frozen=True, slots=True)
-class _Known:
+class Vouched:
+    """A service's key, and the time for which its certificates vouch for it."""
+
     key: ECKey
     since: datetime
     until: datetime
@@ -120,8 +110,8 @@ class _Known:
 class _File:
     """What stood in a file when it was last read."""
 
-    seen: tuple[int, int, int] | None
-    keys: Mapping[str, _Known]
+    seen: Stamp | None
+    keys: Mapping[str, Vouched]
 
 
 _NOTHING: Final = _File(None, {})
@@ -136,18 +126,15 @@ class WorkloadTrust:
 
     def __init__(self, folder: Path, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._folder = folder
-        self._monotonic = monotonic
-        self._look_at = float("-inf")
+        self._pace = Pace(monotonic=monotonic)
         self._read_before: dict[str, _File] = {}
-        self._known: dict[str, _Known] = {}
+        self._known: dict[str, Vouched] = {}
         self.generation = 0
 
     def freshen(self) -> None:
         """Look at the folder, once a second at most."""
-        now = self._monotonic()
-        if now < self._look_at:
+        if not self._pace.due():
             return
-        self._look_at = now + _LOOK_EVERY
         try:
             paths = sorted(path for path in self._folder.iterdir() if path.suffix == ".crt")
         except OSError as error:  # away for a moment; what is known goes on
@@ -169,10 +156,10 @@ class WorkloadTrust:
             _log.warning("workload_trust_unreadable", error=type(error).__name__, file=path.name)
             return before
 
-    def find(self, kid: str, now: datetime) -> ECKey | None:
+    def find(self, kid: str, now: datetime) -> Vouched | None:
         """The key of that id, if its certificate holds at `now`."""
         known = self._known.get(kid)
-        return known.key if known is not None and known.since <= now <= known.until else None
+        return known if known is not None and known.since <= now <= known.until else None
 
     @staticmethod
     def speaks_for(kid: str, claims: Mapping[str, Any]) -> bool:
@@ -192,10 +179,10 @@ class WorkloadTrust:
         )
 
 
-def certificates(path: Path) -> dict[str, _Known]:
+def certificates(path: Path) -> dict[str, Vouched]:
     """Kid → key of the certificates in `<service>.crt`; what is none of ours is left out, and told. Raises OSError."""
     service = path.stem
-    found: dict[str, _Known] = {}
+    found: dict[str, Vouched] = {}
     try:
         read = x509.load_pem_x509_certificates(path.read_bytes())[:_MOST_CERTIFICATES]
     except ValueError:
@@ -212,7 +199,7 @@ def certificates(path: Path) -> dict[str, _Known]:
             if kid in found:  # renewed for the same key: the later one counts
                 until = max(until, found[kid].until)
                 since = min(since, found[kid].since)
-            found[kid] = _Known(known, since, until)
+            found[kid] = Vouched(known, since, until)
     if not found:
         _log.warning("workload_certificate_unusable", service=service)
     return found

@@ -1,5 +1,6 @@
 """What ends by itself is exported before it does."""
 
+import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -49,6 +50,30 @@ def test_a_renewed_file_is_read_again_and_a_broken_or_missing_one_counts_as_ende
     assert ends(collector) == {"server": 0}
 
 
+def test_whom_it_trusts_is_looked_up_at_each_scrape_and_ends_with_the_last_of_its_certificates(tmp_path):
+    collector = Certificates({}, lambda: {path.stem: path for path in tmp_path.glob("*.crt")})
+    assert ends(collector) == {}
+    (tmp_path / "venue.crt").write_bytes(certificate(30) + certificate(90))  # the old one, and the new
+    (tmp_path / "checkpoint.crt").write_bytes(certificate(60))
+    assert ends(collector) == {
+        "venue": (BEGIN + timedelta(days=90)).timestamp(),
+        "checkpoint": (BEGIN + timedelta(days=60)).timestamp(),
+    }
+    (tmp_path / "venue.crt").unlink()
+    assert ends(collector).keys() == {"checkpoint"}
+
+
+def test_a_file_swapped_for_another_of_the_same_instant_is_read_again(tmp_path):
+    path, other = tmp_path / "tls.crt", tmp_path / "new.crt"
+    path.write_bytes(certificate(30))
+    other.write_bytes(certificate(60))
+    collector = Certificates({"server": path})
+    assert ends(collector) == {"server": (BEGIN + timedelta(days=30)).timestamp()}
+    os.utime(other, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns))  # both unpacked from one archive
+    other.replace(path)
+    assert ends(collector) == {"server": (BEGIN + timedelta(days=60)).timestamp()}
+
+
 def test_a_volume_is_measured_and_one_that_is_away_is_left_out(tmp_path):
     free, size = Disks({"vault": tmp_path, "away": tmp_path / "none"}).collect()
     assert [sample.labels["volume"] for sample in free.samples] == ["vault"]
@@ -68,14 +93,19 @@ async def test_a_service_watches_what_its_settings_name_and_stops_with_its_end(t
         tls_certificate=tmp_path / "tls.crt",
         tls_key=tmp_path / "tls.key",
         tls_authority=tmp_path / "ca.crt",
+        workload_trust=tmp_path,
     )
     service = Service("watched")
-    await observe(service, settings)
+    await observe(service, settings, {"store": tmp_path})
+    (tmp_path / "venue.crt").write_bytes(certificate(60, key))
     end = (BEGIN + timedelta(days=30)).timestamp()
     name = "lilitong_certificate_ends_timestamp_seconds"
     assert REGISTRY.get_sample_value(name, {"certificate": "server"}) == end
     assert REGISTRY.get_sample_value(name, {"certificate": "authority"}) == end
     assert REGISTRY.get_sample_value(name, {"certificate": "issuer"}) == (end if jwks.endswith(".crt") else None)
+    later = (BEGIN + timedelta(days=60)).timestamp()
+    assert REGISTRY.get_sample_value(name, {"certificate": "workload-venue"}) == later
+    assert REGISTRY.get_sample_value("lilitong_disk_size_bytes", {"volume": "store"}) > 0
     for closer in reversed(service._closers):
         await closer.close()
     assert REGISTRY.get_sample_value(name, {"certificate": "server"}) is None

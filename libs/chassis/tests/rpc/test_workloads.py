@@ -208,6 +208,17 @@ async def test_an_expired_certificate_vouches_for_nothing(verifier, authority, t
     assert await verifier.verify(token("venue")())
 
 
+async def test_a_token_that_was_good_ends_with_the_certificate_that_vouched_for_it(verifier, trust, token, now):
+    [certificate] = x509.load_pem_x509_certificates((trust / "venue.crt").read_bytes())
+    now.time = certificate.not_valid_after_utc - timedelta(seconds=100)
+    mine = token("venue")()
+    assert (await verifier.verify(mine)).expires_at == certificate.not_valid_after_utc
+    now.advance(seconds=99)
+    assert await verifier.verify(mine)
+    now.advance(seconds=2)  # by itself it is good for some minutes more
+    await refused(verifier, mine)
+
+
 async def test_a_key_is_changed_without_a_refused_call_by_trusting_both_for_a_while(verifier, authority, trust, token):
     mine = token("venue")
     old, old_certificate = mine(), (trust / "venue.crt").read_bytes()

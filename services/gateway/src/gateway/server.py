@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from chassis.files import LOOK_EVERY, Watch
 from chassis.rpc.server import ListenError
-from chassis.rpc.tls import TlsError, Watch, check
+from chassis.rpc.tls import TlsError, check
 from granian import net
 from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.server.embed import AsyncWorker, Server
@@ -24,7 +25,6 @@ MAX_CONNECTIONS = 16_384
 """The library takes no further connection while so many are open, idle ones included (about 10 kB each)."""
 _STOPPING = 5.0
 _QUIET = 0.1
-_LOOK_EVERY = 1.0
 _HANDOVER = 1.0  # for the new worker to be there
 _LAST_REQUESTS = 2.5  # of connections that are kept, each of which is answered with the wish to close it
 _OLDEST_TLS = SSLProtocols.tls12
@@ -183,7 +183,7 @@ class RestServer:
         """Follow the files of the certificate."""
         watch = Watch((certificate, key))
         while True:
-            await asyncio.sleep(_LOOK_EVERY)
+            await asyncio.sleep(LOOK_EVERY)
             if watch.changed():
                 try:
                     check(certificate=certificate, key=key)

@@ -1,13 +1,11 @@
 """The wiring of the quarantine service, to be read from top to bottom. Nothing else knows all of its parts."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
 
 import asyncpg
-import structlog
 from chassis import idempotency, logs
 from chassis import pool as pools
 from chassis.clock import Clock, local_day
@@ -35,7 +33,6 @@ from quarantine.people.details import PersonKeys
 from quarantine.register.rpc import RegisterRpc
 from quarantine.settings import QuarantineSettings
 
-_log = structlog.get_logger("quarantine.app")
 MINUTE = 60.0
 HOUR = 3600.0
 
@@ -48,13 +45,15 @@ def wire(settings: QuarantineSettings, clock: Clock | None = None) -> Callable[[
 async def build(settings: QuarantineSettings, clock: Clock, service: Service) -> None:
     """Put the service together. Waits for Postgres, up to a limit; NATS may come later."""
     logs.setup("quarantine", level=settings.log_level)
-    await observe(service, settings)
+    await observe(service, settings, {"vault": settings.vault})
     seal = sealing(settings.event_trace_key)
 
     # Store, bus and vault.
     with told(settings.variable("vault"), VaultError):
         vault = DirectoryVault(settings.vault, provided=settings.vault_provided)
-    pool = await _connected(settings)
+    pool = await store_of(
+        settings, wait=settings.start_seconds, application_name="quarantine", max_size=settings.pool_size
+    )
     service.closer("pool", lambda: pools.close(pool), limit=8)
     await maintain(pool, clock)
     bus = bus_of(service, settings)
@@ -116,19 +115,6 @@ async def build(settings: QuarantineSettings, clock: Clock, service: Service) ->
     service.check("store", lambda: _answers(pool))
     service.check("day keys", lambda: bool(vault.day_key(local_day(clock.now()))))
     service.check("signing keys", lambda: ring.complete)
-
-
-async def _connected(settings: QuarantineSettings) -> asyncpg.Pool:
-    """The pool, as soon as Postgres answers: a database that starts beside us is no reason to fail."""
-    limit = time.monotonic() + settings.start_seconds
-    while True:
-        try:
-            return await store_of(settings, application_name="quarantine", max_size=settings.pool_size)
-        except (OSError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError):
-            if time.monotonic() > limit:
-                raise
-            _log.warning("waiting_for_postgres")
-            await asyncio.sleep(0.5)
 
 
 async def _first_keys(

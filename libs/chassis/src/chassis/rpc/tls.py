@@ -1,55 +1,19 @@
 """Certificates of servers and channels, read again when their files change, so that a new one needs no restart."""
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import grpc
 import structlog
 
 from chassis.certificates import TlsError, check
-from chassis.workloads import stamp
+from chassis.files import Watch
 
-__all__ = ["ClientTls", "Renewing", "ServerTls", "TlsError", "Watch", "check"]
-
-_LOOK_EVERY: Final = 1.0
+__all__ = ["ClientTls", "Renewing", "ServerTls", "TlsError", "check"]
 
 _log = structlog.get_logger("chassis.rpc.tls")
-
-
-class Watch:
-    """Tells when one of some files changed, looked at once a second at most; a file that is away for a moment is no change."""
-
-    def __init__(self, files: Sequence[Path], *, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._files = tuple(files)
-        self._monotonic = monotonic
-        self._look_at = monotonic() + _LOOK_EVERY
-        self._seen = self._stamps()
-
-    def changed(self) -> bool:
-        """Whether they are others than when this was last true or, before, at the start."""
-        now = self._monotonic()
-        if now < self._look_at:
-            return False
-        self._look_at = now + _LOOK_EVERY
-        found = self._stamps()
-        if found is None or found == self._seen:
-            return False
-        self._seen = found
-        return True
-
-    def again(self) -> None:
-        """What was found could not be used: it counts as a change still, for the next look."""
-        self._seen = None
-
-    def _stamps(self) -> tuple[tuple[int, int, int], ...] | None:
-        try:
-            return tuple(stamp(file) for file in self._files)
-        except OSError:
-            return None
 
 
 @dataclass(frozen=True, slots=True)
