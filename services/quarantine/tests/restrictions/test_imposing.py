@@ -150,3 +150,28 @@ async def test_the_loop_clock_runs_from_the_wake_until_everybody_is_restricted(w
     assert REGISTRY.get_sample_value("lilitong_loop_waiting_seconds") == 0
     assert REGISTRY.get_sample_value("lilitong_loop_impose_seconds_count") == before + 1
     assert REGISTRY.get_sample_value("lilitong_loop_impose_seconds_sum") >= 7
+
+
+@pytest.mark.feature("X6")
+async def test_what_comes_in_during_a_turn_is_timed_by_the_next_one_and_waits_until_then(world, monkeypatch) -> None:
+    imposer, waits, done = world.loop.imposer, [], asyncio.Event()
+    before = REGISTRY.get_sample_value("lilitong_loop_impose_seconds_count")
+
+    async def run_due() -> int:
+        waits.append(REGISTRY.get_sample_value("lilitong_loop_waiting_seconds"))
+        if len(waits) == 1:
+            imposer.wake()  # the next approval, while this one is worked on
+            raise OSError("the database went away")
+        if len(waits) == 4:
+            done.set()
+        return 1
+
+    monkeypatch.setattr(imposer, "run_due", run_due)
+    imposer.wake()
+    with pytest.raises(OSError, match="went away"):
+        await imposer.run()
+    working = asyncio.create_task(imposer.run())
+    await done.wait()
+    working.cancel()
+    assert [waited > 0 for waited in waits] == [True, True, True, False]
+    assert REGISTRY.get_sample_value("lilitong_loop_impose_seconds_count") == before + 2

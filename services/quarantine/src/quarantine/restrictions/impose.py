@@ -113,7 +113,8 @@ class Imposer:
         self._clock = clock
         self._published = published
         self._wanted = asyncio.Event()
-        self._woken: float | None = None
+        self._woken: float | None = None  # since when something waits for the next turn
+        self._since: float | None = None  # and for the one under way
         WAITING.set_function(self._waiting)
 
     def wake(self) -> None:
@@ -123,17 +124,18 @@ class Imposer:
         self._wanted.set()
 
     def _waiting(self) -> float:
-        return 0.0 if self._woken is None else time.monotonic() - self._woken
+        first = self._woken if self._since is None else self._since
+        return 0.0 if first is None else time.monotonic() - first
 
     async def run(self) -> None:
         """Work until cancelled: when woken, and every `POLL_SECONDS` in case a wake was lost with its process."""
         while True:
-            since = self._woken
+            if self._since is None:  # else the last turn failed, and this one is for the same
+                self._since, self._woken = self._woken, None
             restricted = await self.run_due()
-            if since is not None and restricted:
-                IMPOSED.observe(time.monotonic() - since)
-            if self._woken == since:  # else something came in meanwhile, and the next turn is for it
-                self._woken = None
+            if self._since is not None and restricted:
+                IMPOSED.observe(time.monotonic() - self._since)
+            self._since = None
             await rest(self._wanted, POLL_SECONDS)
 
     async def run_due(self) -> int:
