@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext
 
 from chassis.cancelling import checkpoint
+from chassis.events.encrypted import EncryptedClient, Trust
 from chassis.events.metrics import BUS_CONNECTED
 
 CONNECT_TIMEOUT: Final = 2
@@ -55,8 +55,7 @@ class Bus:
         self._url = url
         self._name = name
         self._login = login
-        self._authority = authority
-        self._tls = None if authority is None else ssl.create_default_context(cafile=str(authority))
+        self._trust = None if authority is None else Trust(authority)
         self._client: Client | None = None
         self._up = asyncio.Event()
         self._closed = asyncio.Event()
@@ -123,12 +122,11 @@ class Bus:
         while True:
             self._closed.clear()
             # Kept before it is connected, so that `close` finds what a cancelled attempt left open.
-            self._client = client = Client()
+            self._client = client = Client() if self._trust is None else EncryptedClient(self._trust)
             try:
                 await client.connect(
                     self._url.split(","),
                     name=self._name,
-                    tls=self._tls,
                     user=self._login.user if self._login else None,
                     password=self._login.password if self._login else None,
                     inbox_prefix=self._login.inbox if self._login else DEFAULT_INBOX,
@@ -160,9 +158,6 @@ class Bus:
 
     async def _went(self) -> None:
         self._up.clear()
-        if self._tls is not None and self._authority is not None:
-            with contextlib.suppress(OSError):  # the next connection trusts a new authority too, when there is one
-                self._tls.load_verify_locations(str(self._authority))
         BUS_CONNECTED.set(0)
         _log.warning("bus_disconnected")
         for callback in self._on_gap:
@@ -182,8 +177,9 @@ class Bus:
 def connect(url: str, name: str, *, login: Login | None = None, authority: Path | None = None) -> Bus:
     """Begin to connect to `url` (several servers separated by commas) and return at once.
 
-    `name` is shown in the server's list of connections. `authority`: PEM file; with it the connection is encrypted and the
-    server's certificate must be the authority's. Must be called inside a running loop; end it with `close`.
+    `name` is shown in the server's list of connections. `authority`: PEM file, read at each connection; with it the connection
+    is encrypted or not made, and the server's certificate must be the authority's. Must be called inside a running loop; end it
+    with `close`.
     """
     bus = Bus(url, name, login, authority)
     bus.start()
