@@ -1,7 +1,7 @@
 #!/bin/sh
 # The two steps of the image's build stage, apart so that an engine keeps the first while only our code changes:
 #   locked   a virtual environment without pip, holding exactly what the service's lock names
-#   own      the service's own packages as wheels, its SQL, its launcher; bytecode for all
+#   own      the service's own packages as wheels, its SQL, its launcher
 # SERVICE comes from the Dockerfile. Nothing is compiled from sources, nothing of the settings of pip stays.
 set -eu
 case "${SERVICE:-}" in
@@ -23,17 +23,16 @@ locked() {
     /build/tools/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements/build.txt
     /build/tools/bin/pip --python $python install --quiet --require-hashes --only-binary :all: --no-compile -r "requirements/$SERVICE.txt"
     trim
+    python3 tools/images/shrink.py cut $home/venv/lib
 }
 
-# Sources of extension modules, stubs and tests are for those who develop with a package; symbols for its debuggers.
+# Sources of extension modules and of messages, stubs, tests, manuals and parts lists are for those who develop with a package.
 trim() {
-    find $home/venv/lib -type f \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.c' -o -name '*.h' -o -name '*.cpp' \) -delete
+    find $home/venv/lib -type f \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.c' -o -name '*.h' -o -name '*.cpp' \
+        -o -name '*.pxi' -o -name '*.proto' \) -delete
+    rm -rf $home/venv/share $home/venv/include
     find $home/venv/lib -type d -path '*/site-packages/*/tests' -prune -exec rm -rf {} +
-    if command -v strip >/dev/null; then
-        find $home/venv/lib -type f -name '*.so*' -exec strip --strip-unneeded {} +
-    else
-        echo "install: no strip in the build image; symbols stay (25 to 45 MB)"
-    fi
+    find $home/venv/lib -type d -path '*.dist-info/sboms' -prune -exec rm -rf {} +
 }
 
 own() {
@@ -46,8 +45,7 @@ own() {
     printf '#!%s\nimport runpy\n\nrunpy.run_module("%s", run_name="__main__", alter_sys=True)\n' $python "$SERVICE" > $home/venv/bin/service
     # Of programs that came with packages only these are run.
     find $home/venv/bin -mindepth 1 ! -name 'python*' ! -name dbmate ! -name service -delete
-    # The files never change again, so nothing need look at their times.
-    $python -m compileall -q -j 0 --invalidation-mode unchecked-hash $home/venv/lib
+    trim
     chmod -R a+rX,go-w $home && chmod a+x $home/venv/bin/*
 }
 

@@ -10,7 +10,9 @@ from tools.images.probe import Seen
 from tools.images.workspace import IMAGES, ROOT, Requirement, locked, needs, share
 
 DOCKERFILE = (ROOT / engines.DOCKERFILE).read_text()
-SOUND = Seen(65532, 65532, [], "0" * 16, True, ["/tmp"], [], [], ["asyncpg", "lilitong-venue"], ["dbmate", "service"])
+SOUND = Seen(
+    65532, 65532, [], "0" * 16, True, ["/tmp"], [], [], ["asyncpg", "lilitong-venue"], [], ["dbmate", "service"]
+)
 
 
 @pytest.mark.parametrize(
@@ -25,6 +27,7 @@ SOUND = Seen(65532, 65532, [], "0" * 16, True, ["/tmp"], [], [], ["asyncpg", "li
         ({"programs": ["gcc"]}, "has the programs"),
         ({"modules": ["pip"]}, "has the modules"),
         ({"distributions": ["fastapi"]}, "not its own"),
+        ({"altered": ["asyncpg/pool.py"]}, "not those of its packages"),
         ({"launched": ["typst"]}, "launches"),
     ],
 )

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes a base image where no registry of images is reached: Debian by debootstrap and its own Python, nothing else.
 #
-#   tools/images/base.sh NAME FOLDER    images NAME (to run) and NAME-build (with venv and strip), roots below FOLDER
+#   tools/images/base.sh NAME FOLDER    images NAME (to run) and NAME-build (with venv), roots below FOLDER
 #
 # Needs root, debootstrap and buildah. MIRROR and SUITE may be given; FOLDER is kept, a second call uses its roots again.
 set -eu
@@ -33,7 +33,7 @@ if [ ! -e "$folder/build.made" ]; then
     cp -a "$folder/run" "$folder/build"
     cp -L /etc/resolv.conf "$folder/build/etc/resolv.conf"
     # Keys of what debootstrap fetched are inside; the lists are fetched anew because the other root has lost its own.
-    chroot "$folder/build" sh -ec 'apt-get -qq update; DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends python3-venv binutils >/dev/null 2>&1'
+    chroot "$folder/build" sh -ec 'apt-get -qq update; DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends python3-venv >/dev/null 2>&1'
     touch "$folder/build.made"
 fi
 for kind in run build; do

@@ -86,16 +86,22 @@ def build(engine: Engine) -> None:
         "PIP_INDEX_URL": os.environ.get("PIP_INDEX_URL", ""),
         "PIP_EXTRA_INDEX_URL": os.environ.get("PIP_EXTRA_INDEX_URL", ""),
     }
-    below = engine.size(base_image) if base_image and engine.name == "buildah" else 0
     for image in IMAGES:
         began = time.monotonic()
         engine.build(image, arguments, secrets())
         whole = engine.size(engine.tag(image))
-        parts = f", {megabytes(below)} of it the base" if below else ""
         sent = engine.compressed(engine.tag(image)) if os.environ.get("COMPRESSED") else None
         packed = f", {megabytes(sent)} compressed" if sent else ""
         over = f"; {megabytes(whole - GOAL)} over {megabytes(GOAL)}" if whole > GOAL else ""
-        say(f"built    {image:<11} {megabytes(whole)}{parts}{packed}{over}  [{time.monotonic() - began:.0f} s]")
+        say(f"built    {image:<11} {megabytes(whole)}{packed}{over}  [{time.monotonic() - began:.0f} s]")
+    shared(engine)
+
+
+def shared(engine: Engine) -> None:
+    """Prints which images have their lowest layer, the runtime, from each other."""
+    lowest = {image: engine.layers(image)[0] for image in IMAGES}
+    most = max(lowest.values(), key=list(lowest.values()).count)
+    say(f"shared   the runtime is one layer of {', '.join(image for image in IMAGES if lowest[image] == most)}")
 
 
 def start(engine: Engine) -> None:

@@ -2,19 +2,20 @@
 # Starts a container as a runtime of Kubernetes does: an image's root, its pod's volumes, not root, no capabilities, first process of
 # its own. Needs root.
 #
-#   confined.sh ROOT MOUNTS GROUP USER:GROUP:GROUPS MODE FOLDER PROGRAM [ARGUMENT…]
+#   confined.sh PYTHON ROOT MOUNTS GROUP USER:GROUP:GROUPS MODE FOLDER PROGRAM [ARGUMENT…]
 #
+# PYTHON   an interpreter of this machine
 # MOUNTS   a file with a line for each mount: `ro|rw SOURCE TARGET`, parents before what lies in them
 # GROUP    a control group with a memory limit, or ""
 # MODE     of the root: ro or rw
 # FOLDER   to start in
 # The environment is passed on. The process that is started here waits for the container, ends as it ends, and takes it along.
 set -eu
-export image_path="$PATH"
+image_path=$PATH
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 exec unshare --mount --pid --fork --kill-child --propagation private sh -euc '
-    root=$1 mounts=$2 group=$3 identity=$4 mode=$5 folder=$6
-    shift 6
+    enter=$1 image_path=$2 python=$3 root=$4 mounts=$5 group=$6 identity=$7 mode=$8 folder=$9
+    shift 9
     [ -z "$group" ] || echo 0 >"$group/cgroup.procs"
     # Where something is to be mounted it is made, in the layer that is the container'"'"'s own.
     while read -r _ source target; do
@@ -36,8 +37,5 @@ exec unshare --mount --pid --fork --kill-child --propagation private sh -euc '
         mount --bind "$source" "$root$target"
         mount -o "remount,bind,$access,nosuid,nodev" "$root$target"
     done <"$mounts"
-    user=${identity%%:*} rest=${identity#*:}
-    set -- chroot "$root" /usr/bin/setpriv --reuid "$user" --regid "${rest%%:*}" --groups "${rest#*:}" --no-new-privs \
-        --bounding-set=-all --inh-caps=-all /usr/bin/env -u image_path -C "$folder" PATH="$image_path" "$@"
-    exec "$@"
-' confined "$@"
+    exec "$python" -I "$enter" "$root" "$identity" "$folder" "$image_path" "$@"
+' confined "${0%/*}/enter.py" "$image_path" "$@"

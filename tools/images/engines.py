@@ -59,7 +59,7 @@ class Engine:
         options += [part for key, path in secrets.items() for part in ("--secret", f"id={key},src={path}")]
         start = [self.name, "build"]
         if self.name == "buildah":
-            start = ["buildah", "bud", "--isolation", self.isolation, "--format", "docker", "--layers=false"]
+            start = ["buildah", "bud", "--isolation", self.isolation, "--format", "docker", "--layers"]
         out(
             *start,
             "--file",
@@ -76,6 +76,15 @@ class Engine:
         if self.name == "buildah":
             return _bytes(out("buildah", "images", "--format", "{{.Size}}", tag))
         return int(out(self.name, "image", "inspect", "--format", "{{.Size}}", tag))
+
+    def layers(self, image: str) -> list[str]:
+        """Digests of what it is made of, the lowest first."""
+        if self.name == "buildah":
+            inspected = json.loads(out("buildah", "inspect", "--type", "image", self.tag(image)))
+            return list(inspected["OCIv1"]["rootfs"]["diff_ids"])
+        return list(
+            json.loads(out(self.name, "image", "inspect", "--format", "{{json .RootFS.Layers}}", self.tag(image)))
+        )
 
     def compressed(self, tag: str) -> int | None:
         """Bytes as a registry keeps and sends them; None where the engine does not tell."""

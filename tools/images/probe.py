@@ -5,19 +5,27 @@ from dataclasses import dataclass
 from tools.images.workspace import LAUNCHED, locked, needs
 
 CODE = """
-import errno, json, os, shutil, sys
+import errno, hashlib, json, os, shutil, sys
+from base64 import urlsafe_b64encode
 from importlib import metadata, util
 
 PLACES = "/", "/opt/lilitong", sys.prefix, "/etc", "/var", "/home", "/tmp"
-PROGRAMS = "pip", "pip3", "gcc", "cc", "c++", "ld", "as", "make", "curl", "wget", "git"
+PROGRAMS = "sh", "bash", "perl", "apt-get", "dpkg", "pip", "pip3", "gcc", "cc", "c++", "ld", "as", "make", "curl", "wget", "git"
 MODULES = "pip", "setuptools", "wheel", "ensurepip", "pytest", "mypy"
 
 def writable(path):
     try:
         open(path + "/x", "w").close()
     except OSError as error:
-        return errno.errorcode[error.errno] not in ("EROFS", "EACCES")
+        return errno.errorcode[error.errno] not in ("EROFS", "EACCES", "ENOENT")
     return True
+
+def altered(one):
+    for path in one.files or []:
+        place = path.locate()
+        if path.hash and place.exists() and ".so" not in path.suffixes:
+            if urlsafe_b64encode(hashlib.sha256(place.read_bytes()).digest()).rstrip(b"=").decode() != path.hash.value:
+                yield str(path)
 
 own = [path for path in sys.path if path.startswith(sys.prefix)]
 print(json.dumps({
@@ -28,6 +36,7 @@ print(json.dumps({
     "programs": [name for name in PROGRAMS if shutil.which(name)],
     "modules": [name for name in MODULES if util.find_spec(name)],
     "distributions": sorted(one.metadata["Name"].lower().replace("_", "-") for one in metadata.distributions(path=own)),
+    "altered": sorted(path for one in metadata.distributions(path=own) for path in altered(one)),
     "launched": sorted(name for name in os.listdir(sys.prefix + "/bin") if not name.startswith("python")),
 }))
 """
@@ -46,6 +55,7 @@ class Seen:
     programs: list[str]
     modules: list[str]
     distributions: list[str]
+    altered: list[str]
     launched: list[str]
 
     def complaint(self, image: str) -> str:
@@ -60,6 +70,7 @@ class Seen:
             f"has the programs {self.programs}": self.programs,
             f"has the modules {self.modules}": self.modules,
             f"holds {sorted(held - allowed)}, which is not its own": held - allowed,
+            f"has files that are not those of its packages: {self.altered[:5]}": self.altered,
             f"launches {self.launched}": set(self.launched) - LAUNCHED,
         }
         return "; ".join(text for text, bad in findings.items() if bad)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -164,7 +165,7 @@ class Sandbox:
         mounts.write_text("".join(f"{line}\n" for line in mount_lines(self, one, root)))
         groups = str(one.group if self.pod.fs_group is None else self.pod.fs_group)
         command = [
-            *self.within(), str(CONFINED), root.folder, str(mounts), str(group.folder if group else ""),
+            *self.within(), str(CONFINED), sys.executable, root.folder, str(mounts), str(group.folder if group else ""),
             f"{one.user}:{one.group}:{groups}", "ro" if one.read_only else "rw", root.image.folder,
             *one.program(root.image),
         ]  # fmt: skip
