@@ -53,7 +53,7 @@ async def test_every_figure_of_the_summary_is_that_of_the_plan(played):
         assert told["red_cards"] == plan.papers[ladders.RED]
         assert told["suspensions"] == plan.papers[ladders.DECISION] == told["suspended"] + told["reopened"]
     assert result.figures[FENGSHAN]["yellow_cards"] == result.figures[FENGSHAN]["red_cards"] == 0
-    assert result.figures[FENGSHAN]["letter_served"] == PLANS[0].venues
+    assert [result.figures[plan.area]["letter_served"] for plan in PLANS] == [plan.venues for plan in PLANS]
 
 
 async def test_a_figure_that_does_not_hold_ends_the_work(played, district):

@@ -92,7 +92,7 @@ async def read(district: District, work: SubDistrict, inspections: int) -> Told:
     now, period = row["now"], row["period"]
     listed = {
         kind: await pages(command, "/documents", "documents", area=work.area, kind=kind, page_size=PAGE)
-        for kind in (*PAPERS.values(), SEAL, *((LETTER, REQUIREMENTS) if work.served else ()))
+        for kind in (*PAPERS.values(), SEAL, LETTER, REQUIREMENTS)
     }
     venues = await pages(command, "/venues", "venues", area=work.area, page_size=PAGE)
     made = await pages(command, "/inspections", "inspections", area=work.area, page_size=INSPECTIONS_PAGE)
@@ -106,12 +106,9 @@ async def read(district: District, work: SubDistrict, inspections: int) -> Told:
         *(Figure(name, expected[kind], int(period[name]), len(listed[kind])) for name, kind in PAPERS.items()),
         Figure("suspended", expected[SEAL] - work.reopened, int(now["suspended"]), sealed),
         Figure("reopened", work.reopened, int(period["reopened"]), len(listed[SEAL]) - sealed),
+        Figure("letter_served", work.venues, int(now["letter_served"]), len(listed[LETTER])),
+        Figure("notice_served", work.venues, int(now["notice_served"]), len(listed[REQUIREMENTS])),
     ]
-    if work.served:
-        figures += [
-            Figure("letter_served", work.venues, int(now["letter_served"]), len(listed[LETTER])),
-            Figure("notice_served", work.venues, int(now["notice_served"]), len(listed[REQUIREMENTS])),
-        ]
     wrong = [
         f"{work.name} {each.name}: {each.expected} expected, {each.summary} in the summary, {each.listed} listed"
         for each in figures

@@ -74,9 +74,9 @@ def failings(ladder: Ladder, published: Mapping[str, int]) -> Iterator[Failing]:
 class SubDistrict:
     """One of the two and what its office is to do.
 
-    failing: venues that fail once, twice, three times at least. passing: others, inspected and found in order. served: whether
-    letter and notice go to every venue. mended: of those that fail once only, how many rectify and pass; unbarred, reopened:
-    of those that fail twice and three times, how many pass and are lifted by a second person where a card or a suspension is.
+    failing: venues that fail once, twice, three times at least. passing: others, inspected and found in order. mended: of those
+    that fail once only, how many rectify and pass; unbarred, reopened: of those that fail twice and three times, how many pass
+    and are lifted by a second person where a card or a suspension is.
     """
 
     area: str
@@ -88,7 +88,6 @@ class SubDistrict:
     mended: int
     unbarred: int
     reopened: int
-    served: bool
 
     @property
     def issuing_body(self) -> str:
@@ -131,7 +130,6 @@ FENGSHAN_WORK: Final = SubDistrict(
     mended=150,
     unbarred=20,
     reopened=6,
-    served=True,
 )
 # 2,599 notices less the 107 that came with a yellow card: 2,492 first failures. Nothing else gives these three figures.
 LIANHUACHI_WORK: Final = SubDistrict(
@@ -144,6 +142,5 @@ LIANHUACHI_WORK: Final = SubDistrict(
     mended=500,
     unbarred=30,
     reopened=8,
-    served=False,
 )
 BOTH: Final = (FENGSHAN_WORK, LIANHUACHI_WORK)

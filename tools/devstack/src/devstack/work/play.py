@@ -90,10 +90,13 @@ class Work:
                 f"{day}  {office.work.name}: {len(office.venues):,} venues 场所 imported from the office's CSV file"
             )
             await office.prepare()
-        with teller.step(f"{day}  {fengshan.work.name}: letter 责任书 and notice 告知书 issued to every venue"):
-            await serving.issue(self._district, fengshan.work)
-        with teller.step(f"{day}  … and served 送达 door by door: in person, in the app, by post, left where refused"):
-            await serving.serve(self._district, fengshan.work)
+        for office in self.offices:
+            with teller.step(f"{day}  {office.work.name}: letter 责任书 and notice 告知书 issued to every venue"):
+                await serving.issue(self._district, office.work)
+            with teller.step(
+                f"{day}  … and served 送达 door by door: in person, in the app, by post, left where refused"
+            ):
+                await serving.serve(self._district, office.work)
         await check.teams()
         await check.draw()
         teller.say(

@@ -14,6 +14,9 @@ from devstack.work.pace import everyone, pages
 
 ISSUED_AT_ONCE: Final = 500
 PAGE: Final = 500
+SERVICES: Final = "/obligation-service-batches"
+SERVED_AT_ONCE: Final = 100
+ROUNDS_AT_ONCE: Final = 4
 LETTER: Final = {
     "kind": "letter",
     "title": "疫情防控责任书",
@@ -56,21 +59,24 @@ async def issue(district: District, work: SubDistrict) -> int:
 
 
 async def serve(district: District, work: SubDistrict) -> int:
-    """Hands out what is missing: each community's grid worker goes from door to door. How many venues."""
+    """Hands out what is missing: each community's grid worker goes from door to door, and sends what was noted in batches. How
+    many venues.
+    """
     reader = district.api("venue_officer", f"officer-{work.area}")
     waiting: dict[str, list[Json]] = defaultdict(list)
     for each in await pages(reader, "/missing-obligations", "missing", area=work.area, page_size=PAGE):
         waiting[each["venue_id"]].append(each)
-    doors = list(enumerate(waiting.items()))
+    rounds: dict[str, list[Json]] = defaultdict(list)
+    for number, (venue_id, papers) in enumerate(waiting.items()):
+        noted = {"venue_id": venue_id, "obligation_ids": [each["obligation_id"] for each in papers]}
+        rounds[papers[0]["area"]].append({"request_id": str(uuid4()), **noted, **_proof(district, number)})
 
-    async def at_door(door: tuple[int, tuple[str, list[Json]]]) -> None:
-        number, (venue_id, papers) = door
-        api = district.api("grid_worker", f"grid-{papers[0]['area']}")
-        ids = [each["obligation_id"] for each in papers]
-        await api.post(f"/venues/{venue_id}/obligation-services", {"obligation_ids": ids, **_proof(district, number)})
+    async def go(area: str) -> None:
+        worker = district.api("grid_worker", f"grid-{area}")
+        await district.batches(f"{work.name} 送达", worker, SERVICES, rounds[area], SERVED_AT_ONCE, at_once=1)
 
-    await everyone(f"{work.name} 送达", doors, at_door, district.progress)
-    return len(doors)
+    await everyone(f"{work.name} 送达", list(rounds), go, district.progress, at_once=ROUNDS_AT_ONCE)
+    return len(waiting)
 
 
 def _proof(district: District, number: int) -> Json:
