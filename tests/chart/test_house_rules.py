@@ -9,7 +9,7 @@ from chassis.jwks import KeySource
 from devstack.certificates import Authority
 from joserfc.jwk import ECKey
 
-from tools.chart import rendering
+from tools.chart import policies, rendering
 from tools.chart.__main__ import check
 from tools.chart.rules import SERVICES, component
 from tools.chart.validating import problems
@@ -21,7 +21,8 @@ auth: {caSecret: own-authority}
 steps: {resources: {requests: {cpu: 10m, memory: 64Mi}, limits: {cpu: 500m, memory: 256Mi}}}
 services:
   venue: {podLabels: {example.org/scanned: "yes"}, serviceAccountAnnotations: {example.org/role: photos}}
-  checkpoint: {externalService: {type: LoadBalancer, sourceRanges: [10.0.0.0/8]}}
+  checkpoint: {externalService: {type: LoadBalancer, sourceRanges: [10.0.0.0/8]}, serviceAnnotations: {example.org/speaks: h2c}}
+  gateway: {externalService: {type: LoadBalancer}}
 """
 
 
@@ -91,6 +92,25 @@ def test_scanners_from_outside_come_from_the_networks_that_are_named_and_only_a_
     node = rendering.render(values=EVERYTHING.replace("LoadBalancer", "NodePort"))
     (service,) = [item for item in node if rendering.named(item) == "Service/lilitong-checkpoint-external"]
     assert "loadBalancerSourceRanges" not in service["spec"]
+
+
+def test_app_backends_have_a_door_of_their_own_too_and_it_leads_to_the_gateway(objects):
+    (service,) = [item for item in objects if rendering.named(item) == "Service/lilitong-gateway-external"]
+    assert service["spec"]["ports"] == [{"name": "http", "port": 443, "targetPort": "http"}]
+    assert policies.unselected(objects) == []
+
+
+def test_a_controller_is_told_by_the_services_annotation_what_it_speaks(objects):
+    annotated = [item for item in objects if item["kind"] == "Service" and "annotations" in item["metadata"]]
+    assert [rendering.named(item) for item in annotated] == ["Service/lilitong-checkpoint"]
+
+
+def test_no_node_is_kept_for_what_a_pod_may_lose(objects):
+    """Folders of a pod's own life hold a node fast for the cluster's autoscaler, unless they are named."""
+    for item in (one for one in objects if one["kind"] == "Deployment"):
+        said = item["spec"]["template"]["metadata"]["annotations"]
+        named = said["cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"].split(",")
+        assert {volume["name"] for volume in rendering.pod_spec(item)["volumes"] if "emptyDir" in volume} == set(named)
 
 
 @pytest.mark.connected
