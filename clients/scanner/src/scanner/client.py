@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Final, Self
 from uuid import UUID
 
-import grpc
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from ledger.note import Verifier
 from lilitong.checkpoint.v1 import scan_pb2
@@ -24,7 +23,7 @@ from scanner.backlog import Backlog
 from scanner.clock import Clock, CorrectedClock, SystemClock, boot, counter
 from scanner.held import Held
 from scanner.journal import Mark
-from scanner.link import Link
+from scanner.link import Credentials, Link
 from scanner.said import Said
 from scanner.shown import Aside, Kept, Shown, Status
 from scanner.state import DAMAGED, Reading, Saved
@@ -57,7 +56,7 @@ class Scanner:
         log_keys: Sequence[Verifier] | None = None,
         clock: Clock | None = None,
         steady: Callable[[], float] | None = None,
-        credentials: grpc.ChannelCredentials | None = None,
+        credentials: Credentials = None,
         answer_seconds: float = ANSWER_S,
         silence_seconds: float = SILENCE_S,
     ) -> None:
@@ -66,7 +65,7 @@ class Scanner:
         log_keys: needed the first time and pinned in the folder then; later None, or the same. clock: the machine's
         unless given; corrected by the server's time in any case. steady: seconds of a counter by which time goes on between
         the server's words, the machine's (since its start) if `clock` is not given; None with a `clock`: as that says.
-        credentials: for TLS; None speaks in the clear, for
+        credentials: for TLS, or what gives those of the moment (`scanner.renewal`); None speaks in the clear, for
         loopback only. answer_seconds: how long a scan waits for the server, at most 0.8. silence_seconds: how long a
         connection may say nothing; the server's heartbeat comes every 10 s.
 

@@ -1,6 +1,7 @@
 """The connection to the checkpoint service: one channel, tokens signed by the device's own key."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -20,6 +21,7 @@ from scanner.clock import CorrectedClock
 TOKEN_LIFE: Final = timedelta(minutes=4)
 _RENEW_BEFORE: Final = timedelta(seconds=60)
 _RETRY_PAUSE_S: Final = 0.03
+_LAST_ANSWERS_S: Final = 30.0
 _GRACE_S: Final = 0.05
 """gRPC keeps the time itself; should it ever fail to, a scan must not hang on it."""
 _BELIEVABLE: Final = (datetime(2020, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
@@ -35,6 +37,10 @@ _OPTIONS: Final = (
     # Several scanners in one process are several devices: each has a connection of its own, as at the gates.
     ("grpc.use_local_subchannel_pool", 1),
 )
+
+
+Credentials = grpc.ChannelCredentials | Callable[[], grpc.ChannelCredentials | None] | None
+"""For TLS: those, or what gives the ones of the moment, the same object as long as they are the same; None: in the clear."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +74,15 @@ class Link:
         device_id: UUID,
         device_key: EllipticCurvePrivateKey,
         clock: CorrectedClock,
-        credentials: grpc.ChannelCredentials | None,
+        credentials: Credentials,
     ) -> None:
         self._target, self._device_id, self._key = target, device_id, device_key
-        self._clock, self._credentials = clock, credentials
+        self._clock = clock
+        self._credentials = credentials if callable(credentials) else lambda: credentials
+        self._made_with: grpc.ChannelCredentials | None = None
+        self._next: Any = None
+        self._former: list[Any] = []
+        self._retiring: set[asyncio.Task[None]] = set()
         self._token, self._token_from, self._token_until = "", *_BELIEVABLE
         self._channel: Any = None
         self._stub: Any = None
@@ -79,22 +90,28 @@ class Link:
         self.refused = False
 
     def open(self) -> None:
-        options = list(_OPTIONS)
-        if self._credentials is None:
-            self._channel = grpc.aio.insecure_channel(self._target, options=options)
-        else:
-            self._channel = grpc.aio.secure_channel(self._target, self._credentials, options=options)
+        self._channel = self._made()
         self._stub = ScanServiceStub(self._channel)
 
+    def _made(self) -> Any:
+        self._made_with = self._credentials()
+        if self._made_with is None:
+            return grpc.aio.insecure_channel(self._target, options=list(_OPTIONS))
+        return grpc.aio.secure_channel(self._target, self._made_with, options=list(_OPTIONS))
+
     async def close(self) -> None:
-        if self._channel is not None:
-            await self._channel.close()
+        for retiring in self._retiring:
+            retiring.cancel()
+        for channel in (*self._former, self._next, self._channel):
+            if channel is not None:
+                await channel.close()
 
     async def scan(self, request: scan_pb2.ScanRequest, seconds: float) -> scan_pb2.ScanResponse:
         """One answer within that time. Tried again within it when a connection broke: the scan's id makes it one."""
         asked = self._clock.machine()
         try:
             async with asyncio.timeout(seconds + _GRACE_S):
+                self._renew()
                 try:
                     answer: scan_pb2.ScanResponse = await self._call(self._stub.Scan, request, seconds)
                 except CallError as error:
@@ -113,12 +130,18 @@ class Link:
 
     async def record(self, batch: bytes, signature: bytes, seconds: float) -> scan_pb2.RecordScansResponse:
         """Upload of one signed batch."""
+        self._renew()
         request = scan_pb2.RecordScansRequest(batch=batch, signature=signature)
         answer: scan_pb2.RecordScansResponse = await self._call(self._stub.RecordScans, request, seconds)
         return answer
 
     def sync(self, resume_token: bytes) -> Any:
-        """The stream; the caller reads and cancels it, and turns its errors with `failed`."""
+        """The stream; the caller reads and cancels it, one at a time, and turns its errors with `failed`."""
+        self._renew()
+        while self._former:  # the stream that was open on it has ended, and nothing else lasts
+            retiring = asyncio.create_task(self._former.pop().close(_LAST_ANSWERS_S))
+            self._retiring.add(retiring)
+            retiring.add_done_callback(self._retiring.discard)
         return self._stub.Sync(scan_pb2.SyncRequest(resume_token=resume_token), metadata=self._metadata())
 
     def heard(self, server_time: Timestamp, *, asked: datetime | None = None) -> None:
@@ -137,6 +160,20 @@ class Link:
                 # Believed like any other word of the server; a wrong clock would otherwise shut the device out for good.
                 self._clock.hear(failure.server_time, asked=asked)
         return CallError(failure)
+
+    def _renew(self) -> None:
+        """With other credentials calls go over another channel once it is connected: those of now may be good still.
+
+        The stream stays where it is until the server ends its connection.
+        """
+        if self._credentials() is not self._made_with:
+            if self._next is not None:
+                self._former.append(self._next)
+            self._next = self._made()
+        if self._next is not None and self._next.get_state(try_to_connect=True) is grpc.ChannelConnectivity.READY:
+            self._former.append(self._channel)
+            self._channel, self._next = self._next, None
+            self._stub = ScanServiceStub(self._channel)
 
     async def _call(self, method: Any, request: Any, seconds: float) -> Any:
         asked = self._clock.machine()

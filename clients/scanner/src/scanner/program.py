@@ -22,9 +22,10 @@ from scanner.inspecting import Inspection
 from scanner.journal import JournalError
 from scanner.link import CallError
 from scanner.render import Lang
+from scanner.renewal import Renewed
 from scanner.selftest import SelfTest, terminal_of
 from scanner.sound import Sound, Speaker, terminal_bell
-from scanner.state import Folder, StateError
+from scanner.state import Folder, InUseError, StateError
 from scanner.terminal import Terminal, keyboard, typed_lines
 
 OK: Final = 0
@@ -93,7 +94,12 @@ def _enrol(options: argparse.Namespace, console: Console) -> int:
             f"{options.state} has no device key; run lilitong-scanner new-device and have it enrolled",
             f"{options.state} 没有设备密钥；请运行 lilitong-scanner new-device 并请负责人登记",
         )
-    folder = Folder(options.state)
+    try:
+        folder = Folder(options.state)
+    except (
+        InUseError
+    ):  # its scanner runs: what it shows can be renewed beside it, whom it believes and who it is cannot
+        folder = Folder(options.state, lock=False)
     try:
         folder.pin(device.device_id, enrolment.log_keys)
         enrol.save_device(options.state, device)
@@ -183,7 +189,7 @@ def _scanner(options: argparse.Namespace, enrolling: Path | None) -> Scanner:
         log_keys=enrolment.log_keys,
         clock=_ShiftedClock(getattr(options, "clock_offset", 0.0)),
         steady=counter,
-        credentials=enrolment.credentials(target),
+        credentials=Renewed(options.state / enrol.ENROLMENT, target, enrolment),
     )
     if enrolling:
         enrol.save_device(options.state, device)

@@ -33,6 +33,10 @@ class StateError(Exception):
         self.zh = zh
 
 
+class InUseError(StateError):
+    """Another process has the folder."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """The true time, as far as it was known, at a reading of the counter of one start of the machine.
@@ -103,7 +107,7 @@ class Folder:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             self.release()
-            raise StateError(
+            raise InUseError(
                 f"{path} is in use by another scanner; stop it or choose another folder",
                 f"{path} 正被另一扫码程序使用；请先停止它，或换一个目录",
             ) from None
