@@ -16,8 +16,9 @@ import asyncpg
 import pytest
 from chassis import pool as pools
 from chassis.clock import ManualClock
-from chassis.events import Bus, Consumer, Event, Relay, StreamSpec, Subscription, connect, publish
+from chassis.events import Bus, Consumer, Durable, Event, Relay, StreamSpec, Subscription, connect, publish
 from chassis.events.dead_letters import resting
+from chassis.events.durables import ACK_WAIT_S
 from google.protobuf.wrappers_pb2 import StringValue
 from nats.js.errors import NotFoundError
 
@@ -52,8 +53,9 @@ class Stage:
         return relay
 
     def consumer(self, handler, *, durable: str = "reader", pool: asyncpg.Pool | None = None, **options) -> Consumer:
-        options.setdefault("filter_subjects", (f"{self.prefix}.>",))
-        subscription = Subscription(service="test", stream=self.spec.name, durable=durable, handler=handler, **options)
+        filters = options.pop("filter_subjects", (f"{self.prefix}.>",))
+        reads = Durable(self.spec.name, durable, filters, options.pop("ack_wait_s", ACK_WAIT_S))
+        subscription = Subscription("test", reads, handler, **options)
         consumer = Consumer(pool or self.pool, self.bus, subscription, self.clock)
         consumer.task = self.start(consumer.run())
         return consumer

@@ -91,7 +91,7 @@ async def wire(service: Service, *, settings: CheckpointSettings, clock: Clock) 
 
     def consumer(durable: Durable, handler: Handler) -> Consumer:
         around = resuming(settings.event_trace_key, durable.name)
-        made = Consumer(db, bus, Subscription.to(NAME, durable, handler, around=around), clock)
+        made = Consumer(db, bus, Subscription(NAME, durable, handler, around=around), clock)
         service.task(durable.name, made.run)
         return made
 

@@ -309,7 +309,7 @@ async def _restricted_list(
 
 
 def _subscription(settings: VenueSettings, durable: Durable, handler: Handler) -> Subscription:
-    return Subscription.to("venue", durable, handler, around=resuming(settings.event_trace_key, durable.name))
+    return Subscription("venue", durable, handler, around=resuming(settings.event_trace_key, durable.name))
 
 
 def _note_drills(drills: set[str], segments: Sequence[Segment]) -> None:

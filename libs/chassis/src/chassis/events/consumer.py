@@ -59,11 +59,11 @@ class Consumer:
 
     async def ensure(self) -> ConsumerInfo:
         """Make the durable or bring it up to date, see `durables.ensure`; raises `BusUnavailableError` too."""
-        return await durables.ensure(self._bus.jetstream, self._subscription.wanted)
+        return await durables.ensure(self._bus.jetstream, self._subscription.reads)
 
     async def lag(self) -> int:
         """Events in the stream for this durable that are not acknowledged. Raises the client's errors, see `ensure`."""
-        info = await self._bus.jetstream.consumer_info(self._subscription.stream, self._subscription.durable)
+        info = await self._bus.jetstream.consumer_info(self._subscription.reads.stream, self._subscription.durable)
         lag = (info.num_pending or 0) + (info.num_ack_pending or 0)
         self._saw_lag(lag)
         return lag
@@ -116,7 +116,7 @@ class Consumer:
         return await inbox.hold_lease(self._pool, self._subscription.durable, self._handling.holder, LEASE)
 
     async def _reset(self, jetstream: JetStreamContext) -> None:
-        await jetstream.reset_consumer(self._subscription.stream, self._subscription.durable)
+        await jetstream.reset_consumer(self._subscription.reads.stream, self._subscription.durable)
 
     async def _supervise(self, session: Session) -> None:
         renewed = looked = 0.0

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Self
+from typing import Final
 from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
 
 import asyncpg
@@ -16,7 +16,7 @@ from nats.aio.msg import Msg
 from chassis.clock import Clock, local_day
 from chassis.events import inbox, metrics
 from chassis.events.bus import Bus, BusUnavailableError
-from chassis.events.durables import ACK_WAIT_S, Durable
+from chassis.events.durables import Durable
 from chassis.events.failures import reason, transient
 from chassis.events.inbox import Claim, NoPartitionError
 from chassis.events.lanes import Retry
@@ -45,42 +45,26 @@ class Subscription:
     any other exception for a failed attempt; failures of Postgres or the bus and `DomainError`s of the kinds
     unavailable, aborted and exhausted are not counted.
 
-    `durable` names the consumer on the bus and in the tables. `backoff` are seconds after the first, second … failed
+    `reads` is the consumer on the bus, whose name the tables know it by. `backoff` are seconds after the first, second … failed
     attempt, the last one repeated; after `max_attempts` failed attempts the event becomes a dead letter.
     `concurrency` bounds the aggregates handled at a time, and so the pool's connections in use. `keep_days` is how
     many full days before today's local day are kept: events about older days are dropped, since their data is gone.
     """
 
     service: str
-    stream: str
-    durable: str
-    filter_subjects: tuple[str, ...]
+    reads: Durable
     handler: Handler = field(repr=False)
     max_attempts: int = 8
     backoff: Sequence[float] = (0.2, 1.0, 5.0, 15.0)
     concurrency: int = 4
     window: int = 256
-    ack_wait_s: float = ACK_WAIT_S
     keep_days: int = 14
     around: Callable[[Received], AbstractContextManager[object]] = field(default=_untraced, repr=False)
 
-    @classmethod
-    def to(cls, service: str, durable: Durable, handler: Handler, **options: Any) -> Self:
-        """What `service` reads by `durable`; `options` are the other fields."""
-        return cls(
-            service,
-            durable.stream,
-            durable.name,
-            durable.filter_subjects,
-            handler,
-            ack_wait_s=durable.ack_wait_s,
-            **options,
-        )
-
     @property
-    def wanted(self) -> Durable:
-        """The consumer on the bus."""
-        return Durable(self.stream, self.durable, self.filter_subjects, self.ack_wait_s)
+    def durable(self) -> str:
+        """The consumer's name."""
+        return self.reads.name
 
     @property
     def dead_subject(self) -> str:

@@ -42,7 +42,7 @@ class Session:
         self._subscription = handling.subscription
         self._generation = bus.generation
         self._lanes = Lanes(self._process, self._subscription.concurrency, self._settled)
-        self._pull = Pull(bus.client, self._subscription.stream, self._subscription.durable, self._delivered)
+        self._pull = Pull(bus.client, self._subscription.reads.stream, self._subscription.durable, self._delivered)
         self._kick = asyncio.Event()
         self._expected = 1  # the reset began the durable's count anew
         self._over: str | None = None
@@ -95,11 +95,11 @@ class Session:
     async def _extend(self) -> None:
         """Tell the server that held messages are being worked on, long before it would deliver them again."""
         now = time.monotonic()
-        if now - self._extended < self._subscription.ack_wait_s / 3:
+        if now - self._extended < self._subscription.reads.ack_wait_s / 3:
             return
         self._extended = now
         for work in self._lanes.held():
-            if work.message is not None and now - work.since > self._subscription.ack_wait_s / 6:
+            if work.message is not None and now - work.since > self._subscription.reads.ack_wait_s / 6:
                 await work.message.in_progress()
 
     def _delivered(self, message: Msg) -> None:

@@ -49,8 +49,8 @@ class Exposures:
     def subscriptions(self, **options: Any) -> list[Subscription]:
         """Both durable consumers; `options` as for `Subscription` (`around`, `backoff`, …)."""
         return [
-            Subscription.to("quarantine", VISITS, self.visits, **options),
-            Subscription.to("quarantine", PASSAGES, self.passages, **options),
+            Subscription("quarantine", VISITS, self.visits, **options),
+            Subscription("quarantine", PASSAGES, self.passages, **options),
         ]
 
     async def visits(self, conn: Db, event: Received) -> AfterCommit | None:

@@ -38,8 +38,8 @@ class Recalls:
     def subscriptions(self, **options: Any) -> list[Subscription]:
         """Both durable consumers; `options` as for `Subscription`. The facts of the two come in any order."""
         return [
-            Subscription.to("quarantine", RECALLED, self.hear_recalled, **options),
-            Subscription.to("quarantine", HANDLED, self.hear_handled, **options),
+            Subscription("quarantine", RECALLED, self.hear_recalled, **options),
+            Subscription("quarantine", HANDLED, self.hear_handled, **options),
         ]
 
     async def hear_recalled(self, conn: Db, event: Received) -> None:
