@@ -8,6 +8,7 @@ from devstack.stack import Stack
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))  # tools/operations is a folder of scripts and not installed
+sys.path += [str(Path(__file__).parent), str(ROOT / "tests/chart")]  # the rendered release as processes
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", name="stack")

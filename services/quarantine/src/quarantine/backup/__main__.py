@@ -5,11 +5,12 @@
     ready NAME               that the database is empty and the dump undamaged; tells the other container where it lies
     check NAME               EQUAL, or what differs from what was saved
     look                     counts of what is there, its log computed anew
-    seal [LABEL=FOLDER …]    the keys, to a recipient who is not here
+    seal                     the keys, to a recipient who is not here
     open KEY SEALED FOLDER   by the recipient, off line
 
 NAME is a backup's or `latest`. BACKUP_DATABASE_URL and _PASSWORD: a role that reads all schemas; BACKUP_FOLDER: the volume;
-BACKUP_HANDSHAKE: a folder shared with the other container; BACKUP_KEEP_DAYS, BACKUP_SECONDS; BACKUP_VAULT, BACKUP_RECIPIENT.
+BACKUP_HANDSHAKE: a folder shared with the other container; BACKUP_KEEP_DAYS, BACKUP_SECONDS; BACKUP_VAULT, BACKUP_PROVIDED
+(a folder for each mounted Secret), BACKUP_RECIPIENT.
 Exit code 0: done and equal. 1: there are differences, or the log is not sound. 2: it could not be done.
 """
 
@@ -34,11 +35,10 @@ from quarantine.backup.inventory import Inventory, UnsoundError
 def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m quarantine.backup", description="Backup and restore.")
     commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("volume", "hold", "look"):
+    for name in ("volume", "hold", "look", "seal"):
         commands.add_parser(name)
     for name in ("ready", "check"):
         commands.add_parser(name).add_argument("name", help="of a backup, or `latest`")
-    commands.add_parser("seal").add_argument("provided", nargs="*", metavar="LABEL=FOLDER")
     opening = commands.add_parser("open")
     for path in ("key", "sealed", "folder"):
         opening.add_argument(path, type=Path)
@@ -58,7 +58,7 @@ def main(given: argparse.Namespace, environment: Mapping[str, str]) -> int:
     except asyncpg.PostgresError as error:
         return _say(2, f"Postgres refused: {type(error).__name__}.")
     except OSError as error:
-        return _say(2, f"{type(error).__name__}: {error.strerror or 'no answer'}.")
+        return _say(2, f"{type(error).__name__}: {error.strerror or 'no answer'} {error.filename or ''}".rstrip() + ".")
 
 
 def _carry_out(given: argparse.Namespace, environment: Mapping[str, str]) -> int:
@@ -116,9 +116,8 @@ def _check(given: argparse.Namespace, environment: Mapping[str, str]) -> int:
     return _say(0, f"EQUAL. Every table, rule and sequence is as in {folder.name}, and the logs are sound.")
 
 
-def _seal(given: argparse.Namespace, environment: Mapping[str, str]) -> int:
-    pairs = [one.partition("=") for one in given.provided]
-    provided = {label: Path(folder) for label, _, folder in pairs}
+def _seal(_: argparse.Namespace, environment: Mapping[str, str]) -> int:
+    provided = {folder.name: folder for folder in sorted(Path(environment["BACKUP_PROVIDED"]).iterdir())}
     sealed = keys.seal(Path(environment["BACKUP_VAULT"]), provided, environment["BACKUP_RECIPIENT"])
     volume, days = Path(environment["BACKUP_FOLDER"]), int(environment["BACKUP_KEEP_DAYS"])
     return _say(0, f"Sealed as {keys.save(sealed, volume, days, datetime.now(UTC)).name}; no day key is in it.")
