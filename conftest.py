@@ -13,7 +13,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from chassis import migrate
+from chassis import migrate, urls
 from chassis.clock import ManualClock
 
 import bench  # noqa: F401 - before pytest takes the folder of that name for the package
@@ -39,7 +39,7 @@ class PostgresAddress:
     admin_url: str
 
     def url(self, user: str, database: str) -> str:
-        return migrate.with_user(migrate.with_database(self.admin_url, database), user, PASSWORD)
+        return urls.with_user(urls.with_database(self.admin_url, database), user, PASSWORD)
 
 
 @pytest.fixture(scope="session")
@@ -97,14 +97,14 @@ class Database:
 
     def url(self, service: str) -> str:
         """As the service's own login role."""
-        return migrate.with_user(migrate.with_database(self.admin_url, self.name), service, PASSWORD)
+        return urls.with_user(urls.with_database(self.admin_url, self.name), service, PASSWORD)
 
     def owner_url(self, service: str) -> str:
         """As the role that migrates."""
         return self.url(f"{service}_owner")
 
     def superuser_url(self) -> str:
-        return migrate.with_database(self.admin_url, self.name)
+        return urls.with_database(self.admin_url, self.name)
 
 
 def schema_folders(service: str) -> list[Path]:

@@ -11,7 +11,7 @@ from access_matrix.samples import request_for
 from access_matrix.tables import at_rest
 from access_matrix.world import HOME
 from chassis.access import NOWHERE
-from chassis.migrate import with_database
+from chassis.urls import with_database
 
 pytestmark = [
     pytest.mark.connected,

@@ -5,7 +5,7 @@ from importlib import import_module
 
 import asyncpg
 import pytest
-from chassis import migrate
+from chassis import migrate, urls
 from devstack import postgres
 
 from tools.chart import rendering
@@ -39,7 +39,7 @@ async def as_the_operator(server, cluster):
     await admin.execute(f'CREATE ROLE "{start["owner"]}" LOGIN')
     await admin.execute(f'CREATE DATABASE "{start["database"]}" OWNER "{start["owner"]}"')
     await admin.close()
-    url = migrate.with_database(server.admin_url, start["database"])
+    url = urls.with_database(server.admin_url, start["database"])
     inside = await asyncpg.connect(url)
     for statement in start["postInitApplicationSQL"]:
         await inside.execute(statement)
@@ -61,8 +61,8 @@ async def test_roles_schemas_and_rights_are_the_same_either_way_and_migrations_r
     cluster = next(item for item in of("cnpg") if item["kind"] == "Cluster")
     theirs = await as_the_operator(servers[1], cluster)
     await migrate.prepare(servers[0].admin_url, "lilitong", dict.fromkeys(STORES, "x"))
-    ours = migrate.with_database(servers[0].admin_url, "lilitong")
+    ours = urls.with_database(servers[0].admin_url, "lilitong")
     assert await looked_at(ours) == await looked_at(theirs)
     for schema in STORES:
         folders = import_module(f"{schema}.schema").migration_dirs(rendering.ROOT)
-        await asyncio.to_thread(migrate.migrate, migrate.with_user(theirs, f"{schema}_owner", "x"), schema, folders)
+        await asyncio.to_thread(migrate.migrate, urls.with_user(theirs, f"{schema}_owner", "x"), schema, folders)

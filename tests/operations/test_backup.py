@@ -6,7 +6,7 @@ from uuid import uuid4
 import asyncpg
 import ledger.store as log
 import pytest
-from chassis import migrate
+from chassis import migrate, urls
 from devstack import postgres
 from quarantine.backup import inventory
 from quarantine.backup.folders import BackupError
@@ -32,7 +32,7 @@ async def empty(postgres_server):
     """A prepared database with nothing in its schemas."""
     name = f"test_{uuid4().hex[:12]}"
     await migrate.prepare(postgres_server.admin_url, name, dict.fromkeys(inventory.SCHEMAS, "test"))
-    yield commands.Database(migrate.with_database(postgres_server.admin_url, name), postgres.binaries())
+    yield commands.Database(urls.with_database(postgres_server.admin_url, name), postgres.binaries())
     admin = await asyncpg.connect(postgres_server.admin_url)
     await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
     await admin.close()

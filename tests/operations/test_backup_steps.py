@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from chassis import migrate
+from chassis import migrate, urls
 from devstack import postgres
 from quarantine.backup import comparing, folders, holding
 from quarantine.backup.__main__ import arguments, main
@@ -44,7 +44,7 @@ async def database(make_service_database):
 async def empty(postgres_server):
     name = f"test_{uuid4().hex[:12]}"
     await migrate.prepare(postgres_server.admin_url, name, dict.fromkeys(SCHEMAS, "test"))
-    yield migrate.with_database(postgres_server.admin_url, name)
+    yield urls.with_database(postgres_server.admin_url, name)
     admin = await asyncpg.connect(postgres_server.admin_url)
     await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
     await admin.close()

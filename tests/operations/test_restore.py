@@ -8,7 +8,7 @@ import time
 
 import asyncpg
 import pytest
-from chassis import migrate
+from chassis import migrate, urls
 from devstack import postgres, scene
 from devstack.district import District
 from devstack.gateclient import GateClient
@@ -92,7 +92,7 @@ async def test_a_restored_record_with_an_empty_bus_finds_whom_a_case_met_before_
 
 
 async def dead_letters(stack) -> int:
-    url = migrate.with_database(stack.database.admin_url, stack.database_name)
+    url = urls.with_database(stack.database.admin_url, stack.database_name)
     connection = await asyncpg.connect(url)
     try:
         return sum([await connection.fetchval(f"SELECT count(*) FROM {schema}.dead_letters") for schema in STORES])

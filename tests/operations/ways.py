@@ -6,7 +6,7 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from chassis import migrate
+from chassis import urls
 from cryptography.hazmat.primitives import serialization as forms
 from cryptography.hazmat.primitives.asymmetric import ec
 from devstack import postgres, processes
@@ -28,14 +28,14 @@ class ByProgram:
 
     async def save(self, server, database, vault):
         del vault
-        url = migrate.with_database(server.admin_url, database)
+        url = urls.with_database(server.admin_url, database)
         await commands.save(commands.Database(url, postgres.binaries()), self.folder / "backup")
 
     def lose(self, vault):
         """Nothing more is lost than Postgres and NATS."""
 
     async def restore(self, server, database):
-        url = migrate.with_database(server.admin_url, database)
+        url = urls.with_database(server.admin_url, database)
         assert await commands.restore(commands.Database(url, postgres.binaries()), self.folder / "backup") == []
 
 

@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import grpc
 import psutil
-from chassis import migrate
+from chassis import urls
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from devstack import processes
@@ -193,7 +193,7 @@ class Gate:
 
     @asynccontextmanager
     async def _sql(self) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-        sql = await asyncpg.connect(migrate.with_database(self.admin_url(), self.stack.database_name))
+        sql = await asyncpg.connect(urls.with_database(self.admin_url(), self.stack.database_name))
         try:
             yield sql
         finally:

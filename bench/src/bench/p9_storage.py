@@ -10,7 +10,7 @@ from random import Random
 from typing import Any, Final
 
 import asyncpg
-from chassis import migrate, partitions
+from chassis import migrate, partitions, urls
 from chassis import pool as pools
 from chassis.clock import ManualClock
 from devstack import postgres
@@ -116,13 +116,13 @@ async def database(bench: Bench) -> AsyncIterator[tuple[asyncpg.Pool, asyncpg.Co
     server = postgres.start(bench.folder / "p9", settings={"max_wal_size": "4GB"})
     try:
         await migrate.prepare(server.admin_url, "venue", {"venue": LOGIN})
-        urls = {
-            role: migrate.with_user(migrate.with_database(server.admin_url, "venue"), role, LOGIN)
+        logins = {
+            role: urls.with_user(urls.with_database(server.admin_url, "venue"), role, LOGIN)
             for role in ("venue", "venue_owner")
         }
-        migrate.migrate(urls["venue_owner"], "venue", migration_dirs(ROOT))
-        owner = await asyncpg.connect(urls["venue_owner"])
-        pool = await pools.create(urls["venue"], application_name="bench", statement_seconds=110)
+        migrate.migrate(logins["venue_owner"], "venue", migration_dirs(ROOT))
+        owner = await asyncpg.connect(logins["venue_owner"])
+        pool = await pools.create(logins["venue"], application_name="bench", statement_seconds=110)
         try:
             await partitions.ensure(owner, FIRST, FIRST + timedelta(days=bench.runs))
             yield pool, owner

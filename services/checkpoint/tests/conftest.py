@@ -20,7 +20,7 @@ import grpc
 import nats
 import pytest
 import pytest_asyncio
-from chassis import migrate
+from chassis import migrate, urls
 from chassis.clock import Clock, ManualClock, local_day
 from chassis.events import Event
 from chassis.rpc.status import from_rpc_error
@@ -331,11 +331,11 @@ class Surroundings:
         if name is None:
             name = f"test_{uuid4().hex[:12]}"
             await migrate.prepare(admin, name, {"checkpoint": "test"})
-            url = migrate.with_user(migrate.with_database(admin, name), owner, "test")
+            url = urls.with_user(urls.with_database(admin, name), owner, "test")
             await asyncio.to_thread(migrate.migrate, url, "checkpoint", migration_dirs(ROOT))
             self.stack.push_async_callback(self._drop, name)
-        whole = migrate.with_database(admin, name)
-        return migrate.with_user(whole, "checkpoint", "test"), whole
+        whole = urls.with_database(admin, name)
+        return urls.with_user(whole, "checkpoint", "test"), whole
 
     async def _drop(self, name: str) -> None:
         admin = await asyncpg.connect(self.postgres.admin_url)

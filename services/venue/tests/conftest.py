@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from chassis import migrate
+from chassis import migrate, urls
 from chassis import pool as pools
 from chassis.access import calling
 from chassis.auth import Caller
@@ -226,8 +226,8 @@ def database(postgres_server) -> Iterator[Callable[[str], str]]:
         await admin.close()
 
     def url(role: str) -> str:
-        at = migrate.with_database(postgres_server.admin_url, name)
-        return migrate.with_user(at, role, "test") if role else at
+        at = urls.with_database(postgres_server.admin_url, name)
+        return urls.with_user(at, role, "test") if role else at
 
     asyncio.run(make())
     migrate.migrate(url("venue_owner"), "venue", [*migration_dirs(ROOT), Path(__file__).parent / "migrations"])

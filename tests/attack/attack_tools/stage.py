@@ -17,8 +17,8 @@ from access_matrix.making import Maker, Phone
 from access_matrix.samples import people, places
 from access_matrix.tables import RESTLESS
 from access_matrix.world import World, new_id, new_key, now, point, public_key
-from chassis.migrate import with_database
 from chassis.rpc.status import from_proto
+from chassis.urls import with_database
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from devstack.stack import Stack
 from google.protobuf.message import DecodeError

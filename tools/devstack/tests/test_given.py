@@ -3,7 +3,7 @@
 import asyncpg
 import nats as nats_client
 import pytest
-from chassis.migrate import with_database
+from chassis.urls import with_database
 from devstack import cli, given, nats, postgres
 from devstack.processes import free_port
 from devstack.stack import Stack

@@ -13,9 +13,7 @@ from pathlib import Path
 
 import asyncpg
 
-from chassis.urls import with_database, with_query, with_user
-
-__all__ = ["MigrationError", "migrate", "prepare", "with_database", "with_query", "with_user"]
+from chassis.urls import with_database, with_query
 
 LOCK_TIMEOUT = "10s"
 STATEMENT_TIMEOUT = "120s"

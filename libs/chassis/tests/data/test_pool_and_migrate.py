@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
-from chassis import migrate
+from chassis import migrate, urls
 from chassis import pool as pools
 
 FIRST = "CREATE TABLE things (n int CONSTRAINT things_n_check CHECK (n > 0));"
@@ -36,7 +36,7 @@ async def bare(postgres_server):
 
 
 def test_credentials_in_a_url_may_hold_any_characters():
-    url = migrate.with_user("postgresql://old@[::1]:5433/x?sslmode=disable", "a", "p@ss:/?#w")
+    url = urls.with_user("postgresql://old@[::1]:5433/x?sslmode=disable", "a", "p@ss:/?#w")
     assert url == "postgresql://a:p%40ss%3A%2F%3F%23w@[::1]:5433/x?sslmode=disable"
     assert urlsplit(url).hostname == "::1"
 
@@ -50,14 +50,14 @@ async def test_a_schema_name_that_is_no_plain_identifier_is_refused():
 async def test_preparing_may_be_done_by_several_at_once_and_again(postgres_server, bare):
     await asyncio.gather(*(migrate.prepare(postgres_server.admin_url, bare, {"bare": "it's"}) for _ in range(4)))
     await migrate.prepare(postgres_server.admin_url, bare, {"bare": "it's"})
-    url = migrate.with_user(migrate.with_database(postgres_server.admin_url, bare), "bare", "it's")
+    url = urls.with_user(urls.with_database(postgres_server.admin_url, bare), "bare", "it's")
     assert await fetch(url, "SELECT current_schema()") == "bare"
 
 
 @pytest.mark.connected
 async def test_migrations_of_several_folders_run_once_in_order_of_their_names(postgres_server, bare, tmp_path):
     await migrate.prepare(postgres_server.admin_url, bare, {"bare": "p w"})
-    owner = migrate.with_user(migrate.with_database(postgres_server.admin_url, bare), "bare_owner", "p w")
+    owner = urls.with_user(urls.with_database(postgres_server.admin_url, bare), "bare_owner", "p w")
     write(tmp_path / "a" / "20000_second.sql", "ALTER TABLE things ADD COLUMN m int;")
     write(tmp_path / "b" / "10000_first.sql", FIRST)
     folders = [tmp_path / "a", tmp_path / "b"]
@@ -66,7 +66,7 @@ async def test_migrations_of_several_folders_run_once_in_order_of_their_names(po
         "10000",
         "20000",
     ]
-    login = migrate.with_user(owner, "bare", "p w")
+    login = urls.with_user(owner, "bare", "p w")
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await fetch(login, "SELECT count(*) FROM things")
 
@@ -74,7 +74,7 @@ async def test_migrations_of_several_folders_run_once_in_order_of_their_names(po
 @pytest.mark.connected
 async def test_a_failing_migration_is_told_and_leaves_nothing_of_its_file(postgres_server, bare, tmp_path):
     await migrate.prepare(postgres_server.admin_url, bare, {"bare": "p"})
-    owner = migrate.with_user(migrate.with_database(postgres_server.admin_url, bare), "bare_owner", "p")
+    owner = urls.with_user(urls.with_database(postgres_server.admin_url, bare), "bare_owner", "p")
     write(tmp_path / "10000_broken.sql", FIRST + "INSERT INTO things VALUES (-1);")
     with pytest.raises(migrate.MigrationError, match="things_n_check"):
         migrate.migrate(owner, "bare", [tmp_path])

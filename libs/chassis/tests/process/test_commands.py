@@ -8,7 +8,7 @@ import uuid
 import asyncpg
 import nats
 import pytest
-from chassis import migrate
+from chassis import migrate, urls
 from chassis.urls import with_password
 
 pytestmark = pytest.mark.feature("X11")
@@ -61,9 +61,9 @@ async def test_a_database_is_prepared_by_url_and_folder_of_passwords_any_number_
         code, said, wrong = await program("chassis.prepare", **told)
         assert (code, wrong) == (0, "")
         assert said == f"Prepared: database {database}, schemas prepared.\n"
-    inside = migrate.with_database(postgres_server.admin_url, database)
+    inside = urls.with_database(postgres_server.admin_url, database)
     for role, password in (("prepared", "lo/gin?"), ("prepared_owner", "owner@")):
-        connection = await asyncpg.connect(migrate.with_user(inside, role, password))
+        connection = await asyncpg.connect(urls.with_user(inside, role, password))
         assert await connection.fetchval("SELECT current_schema()") == "prepared"
         await connection.close()
 
@@ -87,7 +87,7 @@ async def test_an_administrator_who_is_no_superuser_can_prepare(postgres_server,
     admin = await asyncpg.connect(postgres_server.admin_url)
     await admin.execute(f"CREATE ROLE {database}_admin LOGIN CREATEDB CREATEROLE PASSWORD 'a'")
     try:
-        url = migrate.with_user(postgres_server.admin_url, f"{database}_admin", "a")
+        url = urls.with_user(postgres_server.admin_url, f"{database}_admin", "a")
         for _ in range(2):
             await migrate.prepare(url, database, {"prepared": "p"})
     finally:
@@ -100,8 +100,8 @@ async def test_an_administrator_who_is_no_superuser_can_prepare(postgres_server,
 
 @pytest.mark.connected
 async def test_a_service_migrates_itself_by_its_owners_url_alone_and_waits_for_its_schema(postgres_server, database):
-    place = migrate.with_database(postgres_server.admin_url, database).replace("?sslmode=disable", "")
-    url = migrate.with_user(place, "venue_owner", "x").replace(":x@", "@")
+    place = urls.with_database(postgres_server.admin_url, database).replace("?sslmode=disable", "")
+    url = urls.with_user(place, "venue_owner", "x").replace(":x@", "@")
     late = asyncio.create_task(
         program("venue", "migrate", VENUE_OWNER_DATABASE_URL=url, VENUE_OWNER_DATABASE_PASSWORD="test")
     )
@@ -111,7 +111,7 @@ async def test_a_service_migrates_itself_by_its_owners_url_alone_and_waits_for_i
     for code, said, wrong in await asyncio.gather(late, again):
         assert code == 0, wrong
         assert said == "The schema venue is up to date.\n"
-    connection = await asyncpg.connect(migrate.with_user(place, "venue", "test"))
+    connection = await asyncpg.connect(urls.with_user(place, "venue", "test"))
     assert await connection.fetchval("SELECT count(*) FROM venues") == 0
     await connection.close()
 

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
-from chassis import migrate
+from chassis import urls
 from daysets import wire
 from lilitong.quarantine.v1.day_set_pb2 import DaySetSegment
 from passes.cards import card_key
@@ -297,7 +297,7 @@ async def start_anew(world, postgres_server) -> None:
     page = (Path(__file__).parents[4] / "docs/operations/disaster.md").read_text()
     (statement,) = set(re.findall(r'sql "(UPDATE quarantine\.day_set_heads [^"]+)"', page))
     name = await world.pool.fetchval("SELECT current_database()")
-    admin = await asyncpg.connect(migrate.with_database(postgres_server.admin_url, name))
+    admin = await asyncpg.connect(urls.with_database(postgres_server.admin_url, name))
     await admin.execute(statement)
     await admin.close()
     await world.loop.keeper.tick()
@@ -326,7 +326,7 @@ async def test_after_a_record_lost_its_tail_lists_started_anew_are_taken_by_who_
     await world.policy()
     await world.loop.keeper.tick()
     name = await world.pool.fetchval("SELECT current_database()")
-    admin = await asyncpg.connect(migrate.with_database(postgres_server.admin_url, name))
+    admin = await asyncpg.connect(urls.with_database(postgres_server.admin_url, name))
     await admin.execute("SET session_replication_role = replica")
     await admin.execute("SET search_path = quarantine")
     saved = await admin.fetch("SELECT day, drill_id, last_number, change_records FROM day_set_heads")

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import asyncpg
 from access_matrix import tables
-from chassis.migrate import with_database
+from chassis.urls import with_database
 from devstack.stack import Stack
 
 from rest_attack.calls import Call

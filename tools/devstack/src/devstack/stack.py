@@ -23,7 +23,7 @@ from importlib import import_module
 from pathlib import Path
 
 import psutil
-from chassis import migrate
+from chassis import migrate, urls
 from chassis.events import Login
 
 from devstack import broker, given, nats, postgres, processes
@@ -139,9 +139,7 @@ class Stack:
 
     def database_url(self, admin_url: str, role: str) -> str:
         """URL of a role on the system's database."""
-        return migrate.with_user(
-            migrate.with_database(admin_url, self.database_name), role, self.secret(DATABASE_LOGIN)
-        )
+        return urls.with_user(urls.with_database(admin_url, self.database_name), role, self.secret(DATABASE_LOGIN))
 
     def account(self, user: str) -> Login | None:
         """Whose name somebody has on our own broker; None on one that was given."""
