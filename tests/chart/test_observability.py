@@ -90,6 +90,14 @@ def test_the_service_for_scanners_from_outside_is_not_scraped_twice(of):
     assert outside["metadata"]["labels"]["lilitong/external"] == "true"
 
 
+def test_of_several_releases_under_one_prometheus_one_has_the_rules_that_speak_of_all():
+    objects = rendering.render(values=WATCHED)
+    own = rendering.render(values=WATCHED.replace("prometheusRule: {enabled: true}", "prometheusRule: {enabled: true, rules: own}"))  # fmt: skip
+    names = [{item["metadata"]["name"] for item in one if item["kind"] == "PrometheusRule"} for one in (objects, own)]
+    assert len(names[0]) == 1 + len(list((rendering.CHART / "files/rules").glob("*.yaml")))
+    assert names[1] == {"lilitong-release"}
+
+
 def test_a_release_of_which_nothing_is_scraped_any_more_wakes_somebody(watched):
     """All other rules speak of series that are there: with all pods gone none of them says a word."""
     (rule,) = [rule for rule in alerts.alerts(watched) if rule["expr"].startswith("absent(")]

@@ -138,3 +138,14 @@ def test_autoscaled_services_have_no_fixed_replicas(of):
         if item["kind"] == "HorizontalPodAutoscaler"
     }
     assert scaled == {f"lilitong-{name}" for name in ("venue", "checkpoint", "quarantine", "gateway")}
+
+
+def test_services_scale_by_the_share_of_a_core_that_they_use_and_not_of_what_they_ask_for(of):
+    """A pod asks for a tenth of a core and can use a whole one: a share of the request would be full at once."""
+    targets = {
+        item["metadata"]["name"]: item["spec"]["metrics"][0]["resource"]["target"]
+        for item in of("autoscaling")
+        if item["kind"] == "HorizontalPodAutoscaler"
+    }
+    assert targets["lilitong-gateway"] == {"type": "AverageValue", "averageValue": "700m"}
+    assert targets["lilitong-checkpoint"] == {"type": "AverageValue", "averageValue": "600m"}
