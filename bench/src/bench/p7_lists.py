@@ -16,7 +16,7 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 import asyncpg
-from chassis import access, migrate, partitions, pool
+from chassis import access, migrate, partitions, pool, urls
 from chassis.auth import Caller
 from chassis.clock import Clock, SystemClock, local_day
 from chassis.events import Event, Received
@@ -33,7 +33,7 @@ from passes.sealing import new_data_key, wrap
 from passes.tags import tags_of
 from passes.vault import DirectoryVault, roll
 from quarantine import loop, schema
-from quarantine.people.details import KEK
+from quarantine.people.wrapping import KEK
 
 AREA: Final = "141102001001"
 CASE_SIZE: Final = 5_000
@@ -179,12 +179,12 @@ async def open_quarantine(folder: Path, stack: AsyncExitStack) -> Quarantine:
     stack.callback(server.stop)
     login, service = secrets.token_hex(16), "quarantine"
     await migrate.prepare(server.admin_url, "lists", {service: login})
-    base = migrate.with_database(server.admin_url, "lists")
-    owner_url = migrate.with_user(base, f"{service}_owner", login)
+    base = urls.with_database(server.admin_url, "lists")
+    owner_url = urls.with_user(base, f"{service}_owner", login)
     migrate.migrate(owner_url, service, schema.migration_dirs(ROOT))
     owner = await asyncpg.connect(owner_url)
     stack.push_async_callback(owner.close)
-    db = await pool.create(migrate.with_user(base, service, login), application_name="bench", statement_seconds=120)
+    db = await pool.create(urls.with_user(base, service, login), application_name="bench", statement_seconds=120)
     stack.push_async_callback(pool.close, db)
     clock, vault = SystemClock(), DirectoryVault(folder / "vault")
     roll(vault, local_day(clock.now()))

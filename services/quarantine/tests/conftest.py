@@ -28,7 +28,7 @@ from passes.sealing import new_data_key, wrap
 from passes.tags import tag
 from passes.vault import DirectoryVault, roll
 from quarantine import loop as parts
-from quarantine.loop import KEK
+from quarantine.people.wrapping import KEK
 
 AREA = "141102001001"
 RULES = {

@@ -1,6 +1,6 @@
 """Encryption of personal data: per person inside quarantine, and to quarantine's public key from outside.
 
-Inside, every person has a data key, wrapped by the key-encryption key of the vault; erasing a person is deleting the
+Inside, every person has a data key, wrapped by a key-encryption key of the vault; erasing a person is deleting the
 wrapped key. Outside, scanners seal what staff take down so that the checkpoint service carries bytes it cannot read
 (HPKE, RFC 9180, single shot, base mode).
 """
@@ -21,6 +21,8 @@ from passes.errors import SealError
 DATA_KEY_BYTES: Final = 32
 PAD_BYTES: Final = 128
 _VERSION: Final = b"\x01"
+_NAMED: Final = b"\x02"
+_VERSION_BYTES: Final = 2
 _NONCE_BYTES: Final = 12
 _WRAP: Final = b"lilitong/wrap/1\x00"
 _SEAL: Final = b"lilitong/seal/1\x00"
@@ -33,16 +35,37 @@ def new_data_key() -> bytes:
     return secrets.token_bytes(DATA_KEY_BYTES)
 
 
-def wrap(kek: bytes, data_key: bytes, aad: bytes) -> bytes:
-    """The data key under the 32-byte key-encryption key, bound to `aad` (the person id): 61 bytes to store."""
+def wrap(kek: bytes, data_key: bytes, aad: bytes, version: int = 1) -> bytes:
+    """The data key under the 32-byte key-encryption key, bound to `aad` (the person id), to store.
+
+    `version` is the key-encryption key's, 1 to 65535, and is in what is stored: 61 bytes without one are of the first version,
+    63 bytes name another. It is bound like `aad`.
+    """
     if len(data_key) != DATA_KEY_BYTES:
         raise ValueError("a data key has 32 bytes")
-    return _encrypt(kek, data_key, _WRAP + aad)
+    if version == 1:
+        return _encrypt(kek, data_key, _WRAP + aad)
+    named = _NAMED + version.to_bytes(_VERSION_BYTES, "big")
+    return named + _encrypt(kek, data_key, _WRAP + named + aad)[1:]
+
+
+def kek_version(wrapped: bytes) -> int:
+    """Of which version the key-encryption key is that wrapped this data key; SealError if it is none."""
+    if wrapped[:1] == _VERSION:
+        return 1
+    version = int.from_bytes(wrapped[1 : 1 + _VERSION_BYTES], "big")
+    if wrapped[:1] != _NAMED or version <= 1:
+        raise SealError("not a wrapped key")
+    return version
 
 
 def unwrap(kek: bytes, wrapped: bytes, aad: bytes) -> bytes:
     """The data key; SealError when altered, under another key or moved to another person."""
-    return _decrypt(kek, wrapped, _WRAP + aad)
+    if wrapped[:1] == _VERSION:
+        return _decrypt(kek, wrapped, _WRAP + aad)
+    kek_version(wrapped)
+    named = wrapped[: 1 + _VERSION_BYTES]
+    return _decrypt(kek, _VERSION + wrapped[len(named) :], _WRAP + named + aad)
 
 
 def seal(data_key: bytes, plaintext: bytes, aad: bytes) -> bytes:

@@ -60,6 +60,9 @@ class KeyVault(Protocol):
     def ed25519_key(self, name: str) -> Ed25519PrivateKey:
         """The Ed25519 key of that name, made at its first use."""
 
+    def has(self, file: str) -> bool:
+        """Whether `<name>.bin` or `<name>.pem` is there, provided or made before. Makes nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class KeyWindow:
@@ -177,6 +180,10 @@ class DirectoryVault:
         if not isinstance(key, Ed25519PrivateKey):
             raise VaultError(f"{name}.pem exists with another type of key")
         return key
+
+    def has(self, file: str) -> bool:
+        places = (self._secrets if file.endswith(".bin") else self._keys, self._provided)
+        return any(place is not None and (place / file).exists() for place in places)
 
     def _named(self, folder: Path, name: str, suffix: str, make: Callable[[], bytes]) -> bytes:
         if not _NAME.fullmatch(name):

@@ -8,7 +8,7 @@ signs at check-in.
 """
 
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -122,7 +122,8 @@ class VenueCodeVerifier:
     """Verifies codes and remembers signatures found good, because one poster is scanned thousands of times.
 
     keys: accepted public keys by kid, read at every call, so that removing one takes effect at once. secret_of: the
-    screen secret of (zone, version), see `screen_secret`. The memory holds at most `remembered` public statements
+    screen secret of (zone, version), see `screen_secret`; former: those under former master secrets that are still
+    believed, asked for only when the first does not fit. The memory holds at most `remembered` public statements
     about places, nothing about people.
     """
 
@@ -131,10 +132,12 @@ class VenueCodeVerifier:
         keys: Mapping[bytes, EllipticCurvePublicKey],
         secret_of: Callable[[int, int], bytes],
         *,
+        former: Callable[[int, int], Iterable[bytes]] = lambda *_: (),
         remembered: int = 20_000,
     ) -> None:
         self._keys = keys
         self._secret_of = secret_of
+        self._former = former
         self._remembered = remembered
         self._good: set[tuple[bytes, bytes, bytes]] = set()
 
@@ -158,13 +161,18 @@ class VenueCodeVerifier:
             self._verify_turn(code, code.turn, int(at.timestamp()) // SLOT_SECONDS)
 
     def _verify_turn(self, code: VenueCode, turn: Turn, slot: int) -> None:
-        expected = _mac(self._secret_of(code.zone, code.version), code.zone, code.version, turn.slot)
-        if not hmac.compare_digest(expected, turn.mac):
+        if not _shows(self._secret_of(code.zone, code.version), code, turn) and not any(
+            _shows(secret, code, turn) for secret in self._former(code.zone, code.version)
+        ):
             raise PassError(Reason.BAD_SIGNATURE)
         if turn.slot < slot - TOLERATED_SLOTS:
             raise PassError(Reason.STALE)
         if turn.slot > slot + TOLERATED_SLOTS:
             raise PassError(Reason.CLOCK)
+
+
+def _shows(secret: bytes, code: VenueCode, turn: Turn) -> bool:
+    return hmac.compare_digest(_mac(secret, code.zone, code.version, turn.slot), turn.mac)
 
 
 def _signed(kind: int, zone: int, version: int) -> bytes:

@@ -6,11 +6,12 @@ from datetime import timedelta
 from functools import partial
 
 import asyncpg
-from chassis import idempotency, logs
+from chassis import idempotency, key_versions, logs
 from chassis import pool as pools
 from chassis.clock import Clock, local_day
 from chassis.events import Consumer, Relay, resuming, sealing
 from chassis.joining import bus_of, store_of
+from chassis.key_versions import KeyVersionError, Versions
 from chassis.partitions import maintain
 from chassis.rpc.server import Server
 from chassis.run import Service
@@ -30,6 +31,7 @@ from quarantine.keys.ring import KeyRing
 from quarantine.keys.rpc import KeyRpc
 from quarantine.people import cards
 from quarantine.people.details import PersonKeys
+from quarantine.people.wrapping import Wrapping, keks_of
 from quarantine.register.rpc import RegisterRpc
 from quarantine.settings import QuarantineSettings
 
@@ -64,7 +66,11 @@ async def build(settings: QuarantineSettings, clock: Clock, service: Service) ->
     await _roll(vault, clock)
     ring = KeyRing(vault)
     await _first_keys(settings, clock, pool, vault, seal)
-    await _load(pool, ring)
+    keks = keks_of(vault)
+    with told(settings.variable("vault"), VaultError, KeyVersionError):
+        await _known_keks(clock, pool, keks)
+    wrapping = Wrapping(keks)
+    await _load(pool, clock, ring, keks)
 
     # The closed loop: what venue and checkpoint find, who is restricted, the lists of each day.
     with told(settings.variable("vault"), VaultError):
@@ -80,6 +86,7 @@ async def build(settings: QuarantineSettings, clock: Clock, service: Service) ->
         published=relay.wake,
         seal=seal,
         hold_back=timedelta(seconds=settings.future_flush_seconds),
+        wrapping=wrapping,
     )
     service.task("imposer", parts.imposer.run)
     for subscription in parts.subscriptions(around=resuming(settings.event_trace_key, "quarantine-exposures")):
@@ -88,7 +95,7 @@ async def build(settings: QuarantineSettings, clock: Clock, service: Service) ->
     # What time brings about.
     sweep = Sweep()
     parts.register(sweep)
-    sweep.register("signing keys", 5.0, partial(_load, pool, ring))
+    sweep.register("signing keys", 5.0, partial(_load, pool, clock, ring, keks))
     sweep.register("day keys", MINUTE, partial(_roll, vault, clock))
     sweep.register("key ages", MINUTE, partial(watch.signing_keys, pool))
     sweep.register("partitions", 10 * MINUTE, partial(maintain, pool, clock))
@@ -102,7 +109,7 @@ async def build(settings: QuarantineSettings, clock: Clock, service: Service) ->
         tls=server_tls(settings),
         health_listen=settings.health_listen,
     )
-    people = PersonKeys.of(vault)
+    people = PersonKeys.of(vault, wrapping)
     issuing = Issuing(pool, clock, PassMaker(vault, ring))
     server.add(RegisterRpc(pool, clock, people), register_pb2_grpc.add_RegisterServiceServicer_to_server)
     server.add(
@@ -124,9 +131,16 @@ async def _first_keys(
         await changing.ensure(conn, vault, settings.log_origin, clock.now(), seal)
 
 
-async def _load(pool: asyncpg.Pool, ring: KeyRing) -> None:
+async def _known_keks(clock: Clock, pool: asyncpg.Pool, keks: Versions[bytes]) -> None:
+    """Not one person's record may be out of reach because a KEK is missing, or was changed for another under its name."""
+    async with pool.acquire() as conn, conn.transaction():
+        await key_versions.ensure(conn, [keks], clock.now())
+
+
+async def _load(pool: asyncpg.Pool, clock: Clock, ring: KeyRing, keks: Versions[bytes]) -> None:
     async with pool.acquire() as conn:
         await ring.load(conn)
+        await key_versions.load(conn, [keks], clock.now())
 
 
 async def _roll(vault: KeyVault, clock: Clock) -> None:

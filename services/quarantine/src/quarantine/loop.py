@@ -27,7 +27,7 @@ from quarantine.daysets import keeping
 from quarantine.daysets.issue import HOLD_BACK, Issuer
 from quarantine.daysets.rpc import DaySetRpc
 from quarantine.drills.rpc import DrillRpc
-from quarantine.people.details import KEK
+from quarantine.people.wrapping import Wrapping
 from quarantine.policy.rpc import PolicyRpc
 from quarantine.recalls import events as recalls
 from quarantine.recalls.events import Recalls
@@ -78,15 +78,16 @@ def build(
     published: Callable[[], None],
     seal: Callable[[], bytes],
     hold_back: timedelta = HOLD_BACK,
+    wrapping: Wrapping | None = None,
 ) -> Loop:
     """Wire the loop's part of the service.
 
     `log_name` is the log's origin in signed notes, `log_key` the vault's name of the key that signs them. `card_number`
     gives a paper card's 16-byte number. `published` is the relay's `wake`; `seal` the encrypted trace context of an event.
-    `hold_back` bounds how long changes to coming days wait.
+    `hold_back` bounds how long changes to coming days wait. `wrapping`: of people's data keys; the vault's first by default.
     """
     signer = Signer(log_name, vault.ed25519_key(log_key))
-    sealer = Sealer(vault.secret(KEK), vault.secret(APPROVERS))
+    sealer = Sealer(wrapping or Wrapping.of(vault), vault.secret(APPROVERS))
     issuer = Issuer(vault, signer, card_number, seal=seal, hold_back=hold_back)
     imposer = Imposer(pool, sealer, issuer, clock, published=published)
     deciding = Deciding(sealer, issuer)

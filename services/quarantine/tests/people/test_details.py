@@ -3,14 +3,31 @@
 from uuid import uuid4
 
 import pytest
+from chassis.key_versions import Versions
 from hypothesis import given
 from hypothesis import strategies as st
 from passes.errors import SealError
+from passes.versions import SecretVersions
 from quarantine.people import cards
 from quarantine.people.details import Details, PersonKeys
+from quarantine.people.wrapping import Wrapping
 
 pytestmark = pytest.mark.feature("Q1")
-KEYS = PersonKeys(b"k" * 32, b"i" * 32, b"d" * 32)
+
+
+class Keks(SecretVersions):
+    """One key-encryption key, of which every byte is the same."""
+
+    __slots__ = ("byte",)
+
+    def __init__(self, byte):
+        object.__setattr__(self, "byte", byte)
+
+    def make(self, version):
+        return self.byte * 32
+
+
+KEYS = PersonKeys(Wrapping(Versions(Keks(b"k"))), b"i" * 32, b"d" * 32)
 ONE = Details("王芳", "11010519491231002X", "+8613800138000", "滨河路1号")
 
 
@@ -43,7 +60,7 @@ def test_without_the_right_key_of_keys_nothing_opens():
     person = uuid4()
     stored = KEYS.seal(person, ONE, "")
     with pytest.raises(SealError):
-        PersonKeys(b"x" * 32, b"i" * 32, b"d" * 32).open(person, stored.data_key, stored.sealed)
+        PersonKeys(Wrapping(Versions(Keks(b"x"))), b"i" * 32, b"d" * 32).open(person, stored.data_key, stored.sealed)
 
 
 def test_a_national_id_is_found_in_any_spelling_but_not_across_drills():

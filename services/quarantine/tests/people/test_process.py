@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from chassis import migrate
+from chassis import migrate, urls
 from chassis.errors import DomainError, Kind
 from chassis.rpc.channel import connect
 from chassis.run import Service
@@ -57,7 +57,7 @@ async def test_the_operators_commands_list_rotate_and_revoke(running, capsys):
         return next(line.split()[0] for line in listing.splitlines() if line.split()[1] == use)
 
     _, before = await command("list")
-    assert [line.split()[1] for line in before.splitlines()] == ["drill_pass", "log", "pass", "sealing"]
+    assert [line.split()[1] for line in before.splitlines()] == ["drill_pass", "log", "pass", "sealing", "people-kek"]
     code, said = await command("rotate", "pass")
     assert (code, "signs from now on" in said) == (0, True)
     old = kid_of("pass", before)
@@ -65,7 +65,7 @@ async def test_the_operators_commands_list_rotate_and_revoke(running, capsys):
     assert (await command("revoke", old))[0] == 1
     _, after = await command("list")
     assert [line.split()[-1] for line in after.splitlines() if line.startswith(old)] == ["revoked"]
-    assert len(after.splitlines()) == 5  # the revoked key was not the one that signs, so none was made for it
+    assert len(after.splitlines()) == 6  # the revoked key was not the one that signs, so none was made for it
 
 
 async def test_a_database_that_never_comes_ends_the_start_with_a_failure(tmp_path):
@@ -76,10 +76,10 @@ async def test_a_database_that_never_comes_ends_the_start_with_a_failure(tmp_pat
 
 async def _migrated(admin_url: str) -> str:
     await migrate.prepare(admin_url, "lilitong", {"quarantine": "test"})
-    url = migrate.with_database(admin_url, "lilitong")
-    owner = migrate.with_user(url, "quarantine_owner", "test")
+    url = urls.with_database(admin_url, "lilitong")
+    owner = urls.with_user(url, "quarantine_owner", "test")
     await asyncio.to_thread(migrate.migrate, owner, "quarantine", migration_dirs(ROOT))
-    return migrate.with_user(url, "quarantine", "test")
+    return urls.with_user(url, "quarantine", "test")
 
 
 @pytest.mark.slow

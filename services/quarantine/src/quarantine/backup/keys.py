@@ -5,6 +5,7 @@ half is kept off line, so whoever steals these copies, with or without a dump, h
 """
 
 import io
+import re
 import tarfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -19,7 +20,7 @@ from passes.sealing import seal_to, unseal
 
 from quarantine.backup import folders
 from quarantine.backup.folders import BackupError
-from quarantine.people.details import KEK
+from quarantine.people.wrapping import KEK
 
 VAULT: Final = "quarantine-vault.tar"
 """The vault's part in the archive, as `python -m passes.vault_copy put` takes it."""
@@ -45,9 +46,9 @@ def seal(vault: Path, provided: Mapping[str, Path], recipient: str) -> bytes:
     except VaultError as error:
         raise BackupError(str(error)) from None
     files = {f"{label}/{path.name}": path.read_bytes() for label, folder in provided.items() for path in _files(folder)}
-    kek = f"{KEK}.bin"
-    if not (vault / "secrets" / kek).exists() and not any(name.endswith(f"/{kek}") for name in files):
-        raise BackupError(f"{kek} is neither in the vault nor provided: without it nobody's record can be read")
+    kek = re.compile(rf"(?:.*/)?{KEK}(?:-[0-9]+)?\.bin")
+    if not any(kek.fullmatch(name) for name in [*files, *(path.name for path in (vault / "secrets").glob("*.bin"))]):
+        raise BackupError(f"{KEK}.bin is neither in the vault nor provided: without it nobody's record can be read")
     return seal_to(key, _archive({VAULT: copy} | files), _BOUND_TO)
 
 

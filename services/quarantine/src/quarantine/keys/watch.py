@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from typing import Final
 
 import asyncpg
+from chassis.key_versions import MADE
 from passes.errors import KeyMissingError
 from passes.vault import DAYS_AHEAD, KeyVault
 from prometheus_client import Gauge
@@ -13,9 +14,6 @@ from quarantine.keys import store
 
 DAY_KEYS: Final = Gauge(
     "lilitong_day_keys_ahead", "Days after today, without a gap, whose day key exists; 8 when all is well."
-)
-SIGNING_SINCE: Final = Gauge(
-    "lilitong_signing_key_made_timestamp_seconds", "When the newest key of this use was made, Unix time.", ["use"]
 )
 
 
@@ -33,4 +31,4 @@ async def signing_keys(pool: asyncpg.Pool) -> None:
     """Looks how old the signing keys are."""
     async with pool.acquire() as conn:
         for use, made_at in (await store.newest(conn)).items():
-            SIGNING_SINCE.labels(use.value).set(made_at.timestamp())
+            MADE.labels(use.value).set(made_at.timestamp())

@@ -2,14 +2,15 @@
 
 import hmac
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 from uuid import UUID
 
 import cbor2
 from passes import sealing
+from passes.vault import KeyVault
 
-KEK: Final = "people-kek"
-"""The vault's name of the secret that wraps people's data keys."""
+from quarantine.people.wrapping import Wrapping
+
 _COLUMN: Final = b"details"
 _DRILL: Final = b"lilitong/drill-index/1\x00"
 _REQUEST: Final = b"lilitong/registration/1\x00"
@@ -35,28 +36,24 @@ class Stored:
     id_index: bytes
 
 
-class Secrets(Protocol):
-    """The part of a vault that is needed here."""
-
-    def secret(self, name: str, size: int = 32) -> bytes: ...
-
-
 class PersonKeys:
-    """`kek` wraps the people's data keys, `index` keys the blind index, `digests` keys the digests of requests; 32 bytes each.
+    """`wrapping` wraps the people's data keys; `index` keys the blind index, `digests` the digests of requests; 32 bytes each.
 
     Erasing a person is deleting the wrapped key: without it nothing that was sealed can be read again. The address is kept
     with each member of the household for that reason, and not once with the household.
     """
 
-    def __init__(self, kek: bytes, index: bytes, digests: bytes) -> None:
-        self._kek = kek
+    def __init__(self, wrapping: Wrapping, index: bytes, digests: bytes) -> None:
+        self._wrapping = wrapping
         self._index = index
         self._digests = digests
 
     @classmethod
-    def of(cls, vault: Secrets) -> "PersonKeys":
+    def of(cls, vault: KeyVault, wrapping: Wrapping | None = None) -> "PersonKeys":
         """The vault's, made at their first use."""
-        return cls(vault.secret(KEK), vault.secret("national-id-index"), vault.secret("registration-digests"))
+        return cls(
+            wrapping or Wrapping.of(vault), vault.secret("national-id-index"), vault.secret("registration-digests")
+        )
 
     def seal(self, resident_id: UUID, details: Details, drill_id: str) -> Stored:
         """The row for a new person, under a new key."""
@@ -71,14 +68,14 @@ class PersonKeys:
         )
         return Stored(
             resident_id,
-            sealing.wrap(self._kek, data_key, resident_id.bytes),
+            self._wrapping.wrap(data_key, resident_id),
             sealing.seal(data_key, content, resident_id.bytes + _COLUMN),
             self.index(details.id_number, drill_id),
         )
 
     def open(self, resident_id: UUID, data_key: bytes, sealed: bytes) -> Details:
-        """Raises `passes.errors.SealError` when the row was altered or its parts belong to different people."""
-        key = sealing.unwrap(self._kek, data_key, resident_id.bytes)
+        """As `Wrapping.unwrap`; `passes.errors.SealError` when the row was altered or its parts belong to different people."""
+        key = self._wrapping.unwrap(data_key, resident_id)
         return Details(**cbor2.loads(sealing.open_sealed(key, sealed, resident_id.bytes + _COLUMN)))
 
     def index(self, id_number: str, drill_id: str = "") -> bytes:

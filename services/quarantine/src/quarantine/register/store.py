@@ -6,9 +6,13 @@ from datetime import datetime
 from uuid import UUID
 
 from asyncpg import Record
+from chassis import key_versions
+from chassis.errors import DomainError, Kind
 from chassis.pool import Connection
+from passes.sealing import kek_version
 
 from quarantine.people.details import Stored
+from quarantine.people.wrapping import KEK
 from quarantine.register.model import Registration
 
 
@@ -76,8 +80,15 @@ async def drills(conn: Connection, drill_ids: Sequence[str]) -> dict[str, bool]:
 
 
 async def insert(conn: Connection, entries: Sequence[Entry], registered_by: str, now: datetime) -> None:
-    """Store households with their people. Raises `UniqueViolationError` if any id, request or person is there already."""
+    """Store households with their people. Raises `UniqueViolationError` if any id, request or person is there already.
+
+    Nobody is stored under a KEK that was retired meanwhile, which nobody could read: UNAVAILABLE / KEY_RETIRED, and a repeat
+    takes the newer one.
+    """
     registrations = [entry.registration for entry in entries]
+    keks = {kek_version(person.data_key) for entry in entries for person in entry.people}
+    if not await key_versions.hold(conn, KEK, sorted(keks)):
+        raise DomainError(Kind.UNAVAILABLE, "KEY_RETIRED", "A key was changed meanwhile; try again.")
     await conn.execute(
         """
         INSERT INTO households (household_id, area, drill_id)

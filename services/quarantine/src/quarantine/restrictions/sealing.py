@@ -1,6 +1,6 @@
 """Sealing under a person's own key: evidence, statements, and what a log entry commits to.
 
-The person's data key is wrapped by the vault's key-encryption key and bound to the person's id; each sealed value is
+The person's data key is wrapped by one of the vault's key-encryption keys and bound to the person's id; each sealed value is
 bound to the person and to the column it stands in, so that none can be moved to another row unnoticed.
 """
 
@@ -11,6 +11,8 @@ from uuid import UUID
 
 import cbor2
 from passes import sealing
+
+from quarantine.people.wrapping import Wrapping
 
 EVIDENCE: Final = b"evidence"
 LEAF: Final = b"restriction-leaf"
@@ -34,10 +36,10 @@ class Person:
 
 
 class Sealer:
-    """`kek` wraps the people's data keys; `names` (32 bytes each) keys the pseudonyms of approvers in the log."""
+    """`wrapping` wraps the people's data keys; `names` (32 bytes each) keys the pseudonyms of approvers in the log."""
 
-    def __init__(self, kek: bytes, names: bytes) -> None:
-        self._kek = kek
+    def __init__(self, wrapping: Wrapping, names: bytes) -> None:
+        self._wrapping = wrapping
         self._names = names
 
     def seal(self, person: Person, column: bytes, plaintext: bytes) -> bytes:
@@ -63,7 +65,7 @@ class Sealer:
     def _key(self, person: Person) -> bytes:
         if person.data_key is None:
             raise ErasedError
-        return sealing.unwrap(self._kek, person.data_key, person.resident_id.bytes)
+        return self._wrapping.unwrap(person.data_key, person.resident_id)
 
 
 def _bound(person: Person, column: bytes) -> bytes:
