@@ -31,6 +31,13 @@ def test_every_metric_in_a_rule_is_exported_or_recorded_or_the_platforms():
         assert queries.names(rule["expr"]) - known == set(), rule.get("alert", rule.get("record"))
 
 
+def test_every_metric_of_somebody_else_is_used_is_not_ours_and_says_where_it_was_read():
+    asked = set().union(*(queries.names(rule["expr"]) for rule in queries.rules()))
+    assert queries.PLATFORM.keys() - asked == set()
+    assert queries.PLATFORM.keys() & known_series() == set()
+    assert [name for name, source in queries.PLATFORM.items() if name != "up" and "/" not in source] == []
+
+
 def test_every_metric_on_a_dashboard_is_exported_or_recorded_or_the_client_librarys():
     known = known_series() | queries.recorded() | CLIENT
     panels = list(queries.panel_expressions())
