@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from chassis import pool as pools
+from checkpoint.sync import store
 from checkpoint.sync.seen import Seen
 from prometheus_client import REGISTRY
 
@@ -28,12 +29,31 @@ async def test_devices_are_counted_by_the_time_since_they_followed_the_list(own_
     world = own_world
     devices = [(await world.scanner()).device_id for _ in range(6)]
     now = world.clock.now()
-    for device, ago in zip(devices, (1, 30, 300, 3000, None, 1), strict=True):
+    for device, ago in zip(devices, (2, 30, 300, 3000, None, 1), strict=True):
         if ago is not None:
             await world.sql.execute("INSERT INTO device_syncs VALUES ($1, $2)", device, now - timedelta(minutes=ago))
     await world.sql.execute("UPDATE devices SET revoked = true WHERE device_id = $1", devices[5])
     await Seen(pool, world.clock, set).note()
     assert counted() == {"2m": 1, "1h": 1, "12h": 1, "older": 1, "never": 1}
+
+
+async def test_counting_many_devices_fetches_one_row_for_each_age_and_no_device(own_world, pool):
+    now = own_world.clock.now()
+    await own_world.scanner()
+    await own_world.sql.execute(
+        """
+        INSERT INTO devices (device_id, post, public_key, label, enrolled_at)
+        SELECT md5(n::text)::uuid, post, int4send(n), 'gate', enrolled_at FROM devices, generate_series(1, 20000) n;
+        """
+    )
+    await own_world.sql.execute(
+        "INSERT INTO device_syncs SELECT md5(n::text)::uuid, $1 FROM generate_series(1, 15000) n", now
+    )
+    await own_world.sql.execute("ANALYZE devices, device_syncs")
+    await Seen(pool, own_world.clock, set).note()
+    assert counted() == {"2m": 15000, "1h": 0, "12h": 0, "older": 0, "never": 5001}
+    async with pool.acquire() as conn:
+        assert len(await store.sync_counts(conn, [now])) == 2
 
 
 async def test_who_follows_now_is_written_down_and_a_slow_clock_sets_nobody_back(own_world, pool):

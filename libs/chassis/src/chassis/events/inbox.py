@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -14,6 +14,9 @@ from chassis.pool import Connection
 
 # A pool does for single statements; what belongs into a transaction takes its connection.
 Queries: TypeAlias = "asyncpg.Pool | Connection"
+
+
+RESTING: Final = "SELECT consumer, count(*) AS letters FROM dead_letters WHERE NOT requeued GROUP BY consumer"
 
 
 class Claim(Enum):
@@ -145,9 +148,7 @@ async def letters(connection: Queries, consumer: str, *, requeued: bool, limit: 
 
 async def resting(connection: Queries) -> dict[str, int]:
     """How many dead letters nobody put back, by consumer; consumers without any are left out."""
-    rows = await connection.fetch(
-        "SELECT consumer, count(*) AS letters FROM dead_letters WHERE NOT requeued GROUP BY consumer"
-    )
+    rows = await connection.fetch(RESTING)
     return {row["consumer"]: row["letters"] for row in rows}
 
 

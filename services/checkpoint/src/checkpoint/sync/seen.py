@@ -36,12 +36,7 @@ class Seen:
         async with self._pool.acquire() as conn, conn.transaction():
             # In one order, so that replicas never wait for each other crosswise.
             await store.note_syncs(conn, sorted(self._connected()), now)
-            times = await store.sync_times(conn)
-        counts = dict.fromkeys([name for name, _ in AGES] + [OLDER, NEVER], 0)
-        for synced_at in times:
-            if synced_at is None:
-                counts[NEVER] += 1
-            else:
-                counts[next((name for name, limit in AGES if now - synced_at <= limit), OLDER)] += 1
-        for name, count in counts.items():
-            DEVICES.labels(name).set(count)
+            counts = await store.sync_counts(conn, [now - limit for _, limit in reversed(AGES)])
+        names = dict(enumerate([OLDER] + [name for name, _ in reversed(AGES)])) | {None: NEVER}
+        for bucket, name in names.items():
+            DEVICES.labels(name).set(counts.get(bucket, 0))

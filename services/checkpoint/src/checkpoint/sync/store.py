@@ -20,9 +20,16 @@ async def note_syncs(conn: Db, device_ids: Sequence[UUID], now: datetime) -> Non
     )
 
 
-async def sync_times(conn: Db) -> list[datetime | None]:
-    """For every device that is not revoked, when it last followed the list."""
+async def sync_counts(conn: Db, since: Sequence[datetime]) -> dict[int | None, int]:
+    """How many devices that are not revoked followed the list last at or after each of `since`, the oldest first.
+
+    By how many of these instants had come by then: 0 is before all of them, None never.
+    """
     rows = await conn.fetch(
-        "SELECT s.synced_at FROM devices d LEFT JOIN device_syncs s USING (device_id) WHERE NOT d.revoked"
+        """
+        SELECT width_bucket(s.synced_at, $1::timestamptz[]) AS bucket, count(*) AS devices
+        FROM devices d LEFT JOIN device_syncs s USING (device_id) WHERE NOT d.revoked GROUP BY bucket
+        """,
+        since,
     )
-    return [row["synced_at"] for row in rows]
+    return {row["bucket"]: row["devices"] for row in rows}
