@@ -41,8 +41,11 @@ ready as its last container, and NATS must not be taken away because nobody coul
 {{- $q := .Values.nats.quickstart -}}
 {{- $users := (.Files.Get "files/nats/permissions.yaml" | fromYaml).users -}}
 server_name: $POD_NAME
+{{- if ne .Values.listenAddress "0.0.0.0" }}
+host: "::"
+{{- end }}
 port: 4222
-http: 8222
+http: {{ ternary "8222" (printf "%q" "[::]:8222") (eq .Values.listenAddress "0.0.0.0") }}
 pid_file: "/tmp/nats.pid"
 {{- if gt (int $q.replicas) 1 }}
 # Before a server of a cluster ends, its clients move to the others, spread over this time; less is not allowed.
@@ -67,6 +70,9 @@ tls {
 {{- if gt (int $q.replicas) 1 }}
 cluster {
   name: {{ $name }}
+  {{- if ne .Values.listenAddress "0.0.0.0" }}
+  host: "::"
+  {{- end }}
   port: 6222
   # Who may be a route is a matter of TLS or of network policies; a password in a URL cannot come from a variable.
   {{- if eq (include "lilitong.tls" .) "true" }}

@@ -134,14 +134,14 @@ tolerations:
 {{/* All variables of a service. Takes (list $ service). */}}
 {{- define "lilitong.env" -}}
 {{- $root := index . 0 -}}{{- $service := index . 1 -}}{{- $values := get $root.Values.services $service -}}
-{{- $prefix := upper $service -}}{{- $name := include "lilitong.fullname" $root -}}
+{{- $prefix := upper $service -}}{{- $name := include "lilitong.fullname" $root -}}{{- $at := $root.Values.listenAddress -}}
 {{- $store := has $service (include "lilitong.stores" $root | fromJson).list -}}
 - {name: HOME, value: /tmp}
 {{- if $root.Values.auth.caSecret }}
 - {name: SSL_CERT_FILE, value: /etc/lilitong/authorities/ca.crt}
 {{- end }}
-- {name: {{ $prefix }}_LISTEN, value: {{ ternary "0.0.0.0:50051" "0.0.0.0:8080" $store | quote }}}
-- {name: {{ $prefix }}_METRICS_LISTEN, value: "0.0.0.0:9464"}
+- {name: {{ $prefix }}_LISTEN, value: {{ printf "%s:%s" $at (ternary "50051" "8080" $store) | quote }}}
+- {name: {{ $prefix }}_METRICS_LISTEN, value: "{{ $at }}:9464"}
 - {name: {{ $prefix }}_JWKS, value: {{ default "/etc/lilitong/issuer/tls.crt" $root.Values.auth.jwksUrl | quote }}}
 - {name: {{ $prefix }}_ISSUER, value: {{ include "lilitong.issuer" $root | quote }}}
 - {name: {{ $prefix }}_AUDIENCE, value: {{ $root.Values.auth.audience | quote }}}
@@ -151,7 +151,7 @@ tolerations:
 - {name: {{ $prefix }}_TLS_AUTHORITY, value: /etc/lilitong/tls/ca.crt}
 {{- end }}
 {{- if $store }}
-- {name: {{ $prefix }}_HEALTH_LISTEN, value: "0.0.0.0:50052"}
+- {name: {{ $prefix }}_HEALTH_LISTEN, value: "{{ $at }}:50052"}
 {{- if has $service (include "lilitong.callers" $root | fromJson).list }}
 - {name: {{ $prefix }}_WORKLOAD_KEY, value: /etc/lilitong/workload/tls.key}
 {{- else }}
