@@ -8,6 +8,7 @@ import yaml
 
 from tools.chart import alerts, rendering
 from tools.chart.rules import SERVICES, component
+from tools.operations import queries
 
 pytestmark = pytest.mark.feature("X11")
 
@@ -47,15 +48,18 @@ def test_an_alert_without_a_page_is_found_out(tmp_path):
 def test_a_removed_runbook_is_found_out(watched, tmp_path):
     pages = sorted(alerts.RUNBOOKS.glob("*.md"))
     shutil.copytree(alerts.RUNBOOKS, tmp_path / "runbooks")
-    named = {alerts.kebab(rule["alert"]) for rule in alerts.alerts(watched)}
-    gone = next(page for page in pages if page.stem in named)
+    named = {alerts.runbook(rule["alert"]) for rule in alerts.alerts(watched)}
+    gone = next(page for page in pages if page.name in named)
     (tmp_path / "runbooks" / gone.name).unlink()
     assert any(gone.name in problem for problem in alerts.without_runbook(watched, tmp_path / "runbooks"))
 
 
 def test_no_runbook_is_left_without_an_alert(watched):
-    named = {alerts.kebab(rule["alert"]) for rule in alerts.alerts(watched)}
-    assert named == {page.stem for page in alerts.RUNBOOKS.glob("*.md")} - {"README"}
+    named = {rule["alert"] for rule in alerts.alerts(watched)}
+    assert named == queries.alerts()
+    assert {alerts.runbook(name) for name in named} == {page.name for page in alerts.RUNBOOKS.glob("*.md")} - {
+        "README.md"
+    }
 
 
 def test_dashboards_are_configmaps_that_grafana_reads(watched):

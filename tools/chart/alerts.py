@@ -14,6 +14,11 @@ def kebab(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name).lower()
 
 
+def runbook(alert: str) -> str:
+    """The file name of an alert's page."""
+    return f"{kebab(alert)}.md"
+
+
 def alerts(objects: Sequence[Object]) -> list[Object]:
     """The rules that alert."""
     return [
@@ -32,8 +37,8 @@ def without_runbook(objects: Sequence[Object], folder: Path = RUNBOOKS) -> list[
     for rule in alerts(objects):
         name, url = rule["alert"], rule.get("annotations", {}).get("runbook_url", "")
         page = folder / url.rsplit("/", 1)[-1] if url else folder / "none"
-        if not url.endswith(f"/{kebab(name)}.md"):
-            found.append(f"alert {name} has no runbook_url to {kebab(name)}.md")
+        if not url.endswith(f"/{runbook(name)}"):
+            found.append(f"alert {name} has no runbook_url to {runbook(name)}")
         elif not page.is_file():
             found.append(f"alert {name} has no runbook {page.name}")
         if not rule.get("labels", {}).get("severity") or not rule.get("annotations", {}).get("summary"):

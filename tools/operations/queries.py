@@ -11,7 +11,6 @@ import yaml
 ROOT: Final = Path(__file__).parents[2]
 RULES: Final = ROOT / "deploy/helm/lilitong/files/rules"
 DASHBOARDS: Final = ROOT / "deploy/helm/lilitong/files/dashboards"
-RUNBOOKS: Final = ROOT / "docs/runbooks"
 
 _KUBELET: Final = (
     "the kubelet, for every mounted claim (kubernetes/kubernetes, pkg/kubelet/metrics/collectors/volume_stats.go)"
@@ -76,11 +75,6 @@ def alerts() -> set[str]:
 
 def recorded() -> set[str]:
     return {rule["record"] for rule in rules() if "record" in rule}
-
-
-def runbook(alert: str) -> str:
-    """The file name of an alert's page: its name in kebab case, as the chart makes the link."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", alert).lower() + ".md"
 
 
 def panel_expressions() -> Iterator[tuple[str, str]]:

@@ -32,6 +32,8 @@ async def test_it_may_be_kept_and_need_not_be_sent_again(published):
     assert "public" in first.headers["cache-control"]
     again = await published.client.get(PATH, headers={"If-None-Match": f'W/{first.headers["etag"]}, "other"'})
     assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["etag"] == first.headers["etag"]
+    assert (await published.client.get(PATH, headers={"If-None-Match": "*"})).status_code == 304
 
 
 @pytest.mark.parametrize(

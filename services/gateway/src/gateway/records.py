@@ -1,6 +1,5 @@
 """Spot checks that are over, and what each was drawn from: open to everybody, so that anybody can draw again."""
 
-from hashlib import sha256
 from typing import Any, Final
 
 import orjson
@@ -20,6 +19,7 @@ from gateway.limits import Buckets
 from gateway.opened import OpenCall
 from gateway.operations import Contract, rules_of
 from gateway.serving import refuse
+from gateway.tags import tagged
 
 PATH: Final = "/v1/spot-checks/{draw_id}/record"
 LIST_PATH: Final = "/v1/published-spot-checks"
@@ -48,11 +48,7 @@ class Records:
         except Exception as error:  # noqa: BLE001 - every failure has a public face
             return refuse(error, headers, parameters=("draw_id",))
         # What is published never changes, so whoever keeps copies may hand them out.
-        tag = f'"{sha256(body).hexdigest()[:32]}"'
-        found = {"etag": tag, "cache-control": "public, max-age=86400, immutable"}
-        if tag in {part.strip().removeprefix("W/") for part in headers.get("if-none-match", "").split(",")}:
-            return Response(status_code=304, headers=found)
-        return Response(body, 200, found, _JSON)
+        return tagged(Response(body, 200, None, _JSON), headers, cache="public, max-age=86400, immutable")
 
     @allow(anonymous=True, area=NOWHERE)
     async def serve_list(self, request: Request) -> Response:

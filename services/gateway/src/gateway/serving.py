@@ -6,7 +6,6 @@ import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from hashlib import sha256
 from typing import Any
 
 import orjson
@@ -26,6 +25,7 @@ from gateway.clients import Upstreams
 from gateway.door import Door, Headers, headers_of, idempotency_key
 from gateway.limits import Buckets
 from gateway.operations import KEY_FIELD, Operation
+from gateway.tags import tagged
 
 _log = structlog.get_logger("gateway")
 _JSON = "application/json"
@@ -118,14 +118,7 @@ def _encode(operation: Operation, message: Message, reply: Message, headers: Hea
     if operation.location:
         fields = {name: getattr(message, name) for name in operation.rpc.takes.fields_by_name}
         response.headers["location"] = operation.location.format_map(fields)
-    if operation.etag:
-        tag = f'"{sha256(body).hexdigest()[:32]}"'
-        given = {part.strip().removeprefix("W/") for part in headers.get("if-none-match", "").split(",")}
-        if tag in given or "*" in given:
-            response = Response(status_code=304)
-        response.headers["etag"] = tag
-        response.headers["cache-control"] = "private, no-cache"
-    return response
+    return tagged(response, headers, cache="private, no-cache") if operation.etag else response
 
 
 def _accepts(headers: Headers, media_type: str) -> bool:
