@@ -78,6 +78,17 @@ def test_a_job_of_the_same_name_is_the_same_job_whatever_the_charts_version(tmp_
         assert [name for name in templates[0] if templates[1].get(name, templates[0][name]) != templates[0][name]] == []
 
 
+def test_a_step_never_gives_up_unless_helm_waits_for_it(of, profile):
+    """An upgrade that changes nothing begins no Job anew, so one that gave up before its server came would leave services waiting."""
+    for item in (
+        one for one in of(profile) if one["kind"] == "Job" and component(one) in {"prepare", "bus", "migrate"}
+    ):
+        limits = {name: item["spec"].get(name) for name in ("backoffLimit", "activeDeadlineSeconds")}
+        wanted = {"backoffLimit": 20, "activeDeadlineSeconds": 3600} if hook(item) else {"backoffLimit": 1_000_000, "activeDeadlineSeconds": None}  # fmt: skip
+        assert limits == wanted, rendering.named(item)
+        assert rendering.pod_spec(item)["restartPolicy"] == "OnFailure"
+
+
 def test_each_service_has_its_bus_step_as_the_administrator_and_serves_as_itself(of, profile):
     steps = [item for item in of(profile) if component(item) == "bus" and item["kind"] == "Job"]
     assert len(steps) == 3
