@@ -29,6 +29,7 @@ REFUSED = {
     "alerts would lead to example.org": (PRODUCTION, "observability.runbookBase=https://example.org/lilitong/docs/runbooks"),
     "a Service's name begins with a letter": (None, "fullnameOverride=2nd-district"),
     "nats.quickstart.volume.limit, 1800MB, is more than its size, 1Gi": (None, "nats.quickstart.volume.size=1Gi"),
+    "which ReadWriteOncePod does not allow": (rendering.CHART / "ci/backup-values.yaml", "services.quarantine.vault.volume.accessMode=ReadWriteOncePod"),
     "would start a real policy in production": (PRODUCTION, "rehearsal.startPolicy=true"),
     "helm test cannot make tokens of your issuer": (PRODUCTION, "rehearsal.tokensSecret="),
     "postgres.mode external needs postgres.existingSecrets.venue": (EXTERNAL, "postgres.existingSecrets.venue="),

@@ -73,6 +73,10 @@ alone can tell is in values.schema.json.
 {{- $_ := set $ "contradictions" (append $.contradictions "helm test cannot make tokens of your issuer: set rehearsal.tokensSecret, or rehearsal.enabled to false.") -}}
 {{- end -}}
 
+{{- if and $v.backup.keys.enabled (eq $v.services.quarantine.vault.volume.accessMode "ReadWriteOncePod") -}}
+{{- $_ := set $ "contradictions" (append $.contradictions "backup.keys reads the vault's volume in a pod of its own, which ReadWriteOncePod does not allow: set services.quarantine.vault.volume.accessMode to ReadWriteOnce or ReadWriteMany.") -}}
+{{- end -}}
+
 {{- if eq $v.postgres.mode "external" -}}
 {{- range $service := (include "lilitong.stores" . | fromJson).list -}}
 {{- if not (get $v.postgres.existingSecrets $service) -}}
