@@ -2,9 +2,9 @@
 
     python3 runtime.py TARGET IMAGE        in the base image, as root; the last stage is TARGET on an empty root
 
-The interpreter, its library without what only developers and desktops use, the shared libraries of both and those that wheels may
-expect (PEP 599), certificates, two time zones. Scanners still find the Debian packages: each has its entry in the folder where they
-look in images without dpkg, and its copyright. Times are fixed, so that images of one base share the layer.
+The interpreter, its library without what only developers and desktops use, shared libraries of both and those that wheels may
+expect (PEP 599), certificates, two time zones. Scanners still find the Debian packages: each has its entry where they look in
+images without dpkg, and its copyright. Times are fixed, so that images of one base share the layer.
 """
 
 import os
@@ -16,8 +16,8 @@ import sysconfig
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-# What nobody serves with: what developers and desktops use, what Python itself gave up since (PEP 594), old encodings of languages
-# that nothing here is written in. tests/images compares with what the images' packages import.
+# What nobody serves with: what developers and desktops use, what Python itself gave up since (PEP 594), old encodings of
+# languages that nothing here is written in. Each build imports its packages without them, and tests/images compares.
 UNUSED = {
     "_pydecimal", "_pyio", "aifc", "antigravity", "asynchat", "asyncore", "cgi", "cgitb", "chunk", "crypt", "curses", "dbm",
     "distutils", "doctest", "ensurepip", "ftplib", "idlelib", "imaplib", "imghdr", "imp", "lib2to3", "mailbox", "mailcap",
@@ -27,8 +27,8 @@ UNUSED = {
 }  # fmt: skip
 UNUSED_EXTENSIONS = {
     "_codecs_hk", "_codecs_iso2022", "_codecs_jp", "_codecs_kr", "_codecs_tw", "_crypt", "_ctypes_test", "_curses",
-    "_curses_panel", "_dbm", "_gdbm", "_lsprof", "_sqlite3", "_tkinter", "_xxsubinterpreters", "_xxtestfuzz", "audioop", "nis", "ossaudiodev",
-    "readline",
+    "_curses_panel", "_dbm", "_gdbm", "_lsprof", "_sqlite3", "_tkinter", "_xxsubinterpreters", "_xxtestfuzz", "audioop",
+    "nis", "ossaudiodev", "readline",
 }  # fmt: skip
 USED = {"rehearsal": {"sqlite3", "_sqlite3"}}
 """Image → what only it needs of those: the scanner keeps its lists in SQLite."""

@@ -1,6 +1,6 @@
 """The two servers whose images are not ours and cannot always be fetched: the same programs from the development environment.
 
-NATS runs as the pod that the chart renders, in the root of one of our images with the server's program added. Postgres is
+NATS runs as the pod that the chart renders, the server's program beside a shell and what else this machine has. Postgres is
 devstack's, outside of pods, with the parameters and the password that the chart gives it, and lets nobody in without one.
 """
 
@@ -13,14 +13,14 @@ import asyncpg
 from devstack import postgres
 
 from tools.chart import rendering
-from tools.images.engines import Engine
 from tools.images.names import Member
 from tools.images.pods import Image, template, variables
 from tools.images.sandbox import NODE, Root
 from tools.images.volumes import Object, PodError, Store
 
 POSTGRES_PORT: Final = 5432
-NATS_PROGRAM: Final = "/usr/local/bin/nats-server"
+NATS_PROGRAM: Final = "/opt/nats/nats-server"
+NATS_PATH: Final = "/opt/nats:/usr/local/bin:/usr/bin:/bin"
 WITH_PASSWORDS: Final = "local all all trust\nhost all all all scram-sha-256\n"
 
 
@@ -29,10 +29,13 @@ def is_component(item: Object, component: str) -> bool:
     return bool(template(item)["metadata"].get("labels", {}).get("app.kubernetes.io/component") == component)
 
 
-def nats_root(engine: Engine) -> Root:
-    """What stands for the image of NATS."""
+def nats_root(folder: Path) -> Root:
+    """What stands for the image of NATS, made at `folder`: this machine's programs and libraries, nothing else of it."""
+    for name in ("proc", "sys", "dev", "etc"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    added = {path: Path(path) for path in ("/usr", "/bin", "/lib", "/lib64") if Path(path).exists()}
     program = Path(sys.executable).with_name("nats-server")
-    return Root(engine.root("quarantine"), Image(env={"PATH": "/usr/local/bin:/usr/bin:/bin"}), {NATS_PROGRAM: program})
+    return Root(str(folder), Image(env={"PATH": NATS_PATH}), added | {NATS_PROGRAM: program})
 
 
 async def start_postgres(item: Object, store: Store, folder: Path) -> tuple[postgres.Server, Member]:
@@ -60,12 +63,6 @@ async def _close_doors(server: postgres.Server, password: str) -> None:
         await connection.execute("SELECT pg_reload_conf()")
     finally:
         await connection.close()
-
-
-def not_ours(objects: Sequence[Object], engine: Engine) -> list[str]:
-    """Images that the chart names and nobody builds here."""
-    named = {one["image"] for item in objects for one in rendering.containers(item)}
-    return sorted(name for name in named if not name.startswith(engine.prefix))
 
 
 def only(objects: Sequence[Object], component: str) -> Object:

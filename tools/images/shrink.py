@@ -5,6 +5,7 @@ python3 shrink.py bytecode FOLDER PACKAGE  imports a package whole; bytecode of 
 """
 
 import importlib.util
+import os
 import pkgutil
 import py_compile
 import struct
@@ -72,4 +73,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "cut":
         cut_all(Path(sys.argv[2]))
     else:
-        bytecode(Path(sys.argv[2]), sys.argv[3])
+        bytecode(Path(sys.argv[2]), os.environ["SERVICE"])

@@ -36,7 +36,7 @@ PROFILES: Final = ("quickstart", "existing")
 NOT_RUN: Final = (
     "not run: the images of Postgres and NATS are not ours. Postgres is the development environment's, outside of pods, with the"
     " rendered parameters and password; NATS its program in the rendered pod. Seccomp profiles, network policies, accounts and"
-    " the scheduler take a cluster"
+    " the scheduler take a cluster. Of the chart's other ways: external servers, CloudNativePG, hooks, CronJobs"
 )
 
 
@@ -71,7 +71,7 @@ class Profile:
         ]
 
 
-def roots(engine: Engine) -> Callable[[str], Root]:
+def roots(engine: Engine, folder: Path) -> Callable[[str], Root]:
     """Images by the names that pods give them. Raises PodError for one that nobody built."""
     built = {engine.tag(image): image for image in IMAGES}
     images = {image: Image.of(engine.config(image)) for image in IMAGES}
@@ -80,7 +80,7 @@ def roots(engine: Engine) -> Callable[[str], Root]:
         if name in built:
             return Root(engine.root(built[name]), images[built[name]])
         if name.partition(":")[0].rpartition("/")[2] == "nats":
-            return servers.nats_root(engine)
+            return servers.nats_root(folder)
         raise PodError(f"{name} is not built here")
 
     return root
@@ -186,8 +186,8 @@ def workplace() -> Iterator[Path]:
 async def run(engine: Engine, profiles: Sequence[str]) -> None:
     """Raises EngineError, PodError, DevstackError."""
     sandbox.open_network()
-    root = roots(engine)
     with workplace() as folder:
+        root = roots(engine, folder / "nats-root")
         await inspection.inspected(partial(alone.once, engine, root, folder), say)
         for one in profiles:
             profile = Profile.of(one, engine, folder / f"{one}-secrets")
