@@ -3,6 +3,7 @@
 import pytest
 
 from tools.chart import rendering
+from tools.chart.__main__ import check
 from tools.chart.policies import allowed
 from tools.chart.rules import component
 
@@ -17,6 +18,7 @@ REFUSED = {
     "backup.restore needs backup.enabled": (None, "backup: {restore: latest}"),
     "set backup.keys.recipient to a P-256 public key": (None, "backup: {keys: {enabled: true}}"),
     "holds a private key": (None, TRAP),
+    "backup.keys.restoreSecret needs backup.keys.enabled": (None, "backup: {keys: {restoreSecret: copy}}"),
     "are the same claim": (BACKUP, "backup: {volume: {existingClaim: a}, keys: {volume: {existingClaim: a}}}"),
 }
 
@@ -103,6 +105,16 @@ def test_a_restore_is_a_job_of_its_own_that_nobody_gets_by_accident(of):
     assert [one["name"] for one in rendering.containers(item)] == ["ready", "fill", "check"]
     assert all(mount["readOnly"] for one in rendering.containers(item) for mount in one["volumeMounts"] if mount["name"] == "backups")  # fmt: skip
     assert component(item) == "backup"
+
+
+def test_the_vault_is_written_by_its_restore_alone_which_needs_no_pod_of_quarantine(of):
+    nightly = rendering.containers(jobs(of("backup"))["lilitong-backup-keys"])[0]
+    assert {mount["mountPath"] for mount in nightly["volumeMounts"] if not mount.get("readOnly")} == {"/tmp", "/var/lib/lilitong/backups"}  # fmt: skip
+    objects = rendering.render(rendering.CHART, BACKUP, settings=["backup.keys.restoreSecret=copy"])
+    (item,) = [one for one in objects if one["metadata"]["name"] == "lilitong-restore-keys"]
+    assert seen(item) == {"copy", "lilitong-quarantine-vault"}
+    assert "affinity" not in rendering.pod_spec(item)
+    assert check(objects) == []
 
 
 def test_external_databases_are_dumped_by_a_role_and_a_client_of_their_own():

@@ -12,7 +12,7 @@ MAY_WRITE = {
     "postgres": {"/tmp", "/var/lib/postgresql", "/var/run/postgresql", "/dev/shm"},  # noqa: S108
     "nats": {"/tmp", "/data"},  # noqa: S108
     "backup": {"/tmp", "/var/lib/lilitong/backups"},  # noqa: S108
-    "backup-keys": {"/tmp", "/var/lib/lilitong/backups"},  # noqa: S108
+    "backup-keys": {"/tmp", "/var/lib/lilitong/backups", "/var/lib/lilitong/vault"},  # noqa: S108 - the vault, to restore it
 }
 """Where a component's containers write; /tmp alone for those not named."""
 

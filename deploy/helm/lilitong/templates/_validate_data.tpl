@@ -23,6 +23,9 @@ Values about backups and recovery that contradict each other, each with one sent
 {{- if and $b.keys.enabled (not (contains "BEGIN PUBLIC KEY" $b.keys.recipient)) -}}
 {{- fail "backup.keys seals to somebody who is not here: set backup.keys.recipient to a P-256 public key in PEM, and keep its private half off line." -}}
 {{- end -}}
+{{- if and $b.keys.restoreSecret (not $b.keys.enabled) -}}
+{{- fail "backup.keys.restoreSecret needs backup.keys.enabled, whose pods have no network and may see keys." -}}
+{{- end -}}
 {{- if contains "PRIVATE KEY" $b.keys.recipient -}}
 {{- fail "backup.keys.recipient holds a private key: give its public half alone, and make another pair, for this one has been in values." -}}
 {{- end -}}
