@@ -1082,7 +1082,7 @@ class ListPublishedSpotChecksResponse(_message.Message):
     next_page_token: _builtins.str
     @_builtins.property
     def spot_checks(self) -> _containers.RepeatedCompositeFieldContainer[Global___SpotCheck]:
-        """By the time of their commitment, the newest first."""
+        """By the time of their commitment, the newest first; without titles, which officials wrote for themselves."""
 
     def __init__(
         self,

@@ -1,6 +1,7 @@
 """SpotCheckService: committing, opening and drawing, reading, and what is published; doors and teams are beside it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC
 from typing import Any
 from uuid import UUID
@@ -124,9 +125,8 @@ class SpotCheckServicer(TeamMethods, DoorMethods, SpotCheckServiceServicer):
             found, more = await store.over(
                 conn, request.area, request.drill_id, now, after, request.page_size or _PUBLIC_PAGE
             )
-        return pb.ListPublishedSpotChecksResponse(
-            spot_checks=[encode_check(each, now) for each in found], next_page_token=more.encode() if more else ""
-        )
+        listed = [encode_check(replace(each, title=""), now) for each in found]
+        return pb.ListPublishedSpotChecksResponse(spot_checks=listed, next_page_token=more.encode() if more else "")
 
 
 async def _known(conn: Connection, draw_id: UUID) -> SpotCheck:
