@@ -7,7 +7,8 @@ from importlib.util import find_spec
 import asyncpg
 import pytest
 
-from tools.operations.queries import ROOT, RUNBOOKS
+from tools.chart.alerts import RUNBOOKS
+from tools.operations.queries import ROOT
 
 pytestmark = pytest.mark.feature("X11")
 PAGES = sorted([*RUNBOOKS.glob("*.md"), *(ROOT / "docs/operations").glob("*.md")])
