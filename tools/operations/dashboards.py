@@ -3,6 +3,7 @@
 import json
 from typing import Any, Final
 
+from tools.operations.data_panels import DATA
 from tools.operations.flow_panels import FLOW
 from tools.operations.golden_panels import GOLDEN
 from tools.operations.loop_panels import LOOP
@@ -16,6 +17,7 @@ ALL: Final[dict[str, tuple[str, tuple[Row, ...]]]] = {
     "golden-signals": ("Lilitong 离里通: golden signals per service", GOLDEN),
     "loop": ("Lilitong 离里通: the closed loop 闭环", LOOP),
     "data-flow": ("Lilitong 离里通: data flow", FLOW),
+    "data-kept": ("Lilitong 离里通: disks, backups, Postgres, NATS", DATA),
 }  # fmt: skip
 
 
