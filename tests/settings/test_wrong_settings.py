@@ -62,6 +62,7 @@ def complaint(kind):
     assert "\n" not in said
     assert said.endswith(".")
     assert SECRET not in said
+    assert "pattern" not in said  # for a person
     return said
 
 
@@ -101,6 +102,95 @@ def test_a_setting_that_is_wrong_is_named_and_not_quoted(good, service, name):
 )
 def test_files_that_are_not_there_and_ports_that_cannot_be_are_told(good, service, name, value):
     assert f"{service}_{name}".upper() in complaint(good(service, **{name: value}))
+
+
+NOWHERE = [
+    ("listen", "0.0.0.0"),
+    ("listen", "[::1:50051"),
+    ("listen", "nats://h:4222,ws://h:1"),
+    ("metrics_listen", ":9464"),
+    ("health_listen", "probes"),
+    ("quarantine_target", "http://quarantine:50051"),
+    ("venue_target", "venue"),
+    ("checkpoint_target", "dns:///checkpoint"),
+    ("jwks", "https://"),
+    ("jwks", "http://["),
+    ("trace_exporter", "otlp:collector"),
+    ("trace_exporter", "otlp:collector:99999"),
+    ("nats_url", "nats://"),
+    ("nats_url", "nats://h:99999"),
+    ("nats_url", "nats://h:4222,"),
+    ("nats_url", "nats://h:4222,ws://h:80"),
+    ("nats_url", "nats://[::1"),
+    ("database_url", "postgresql://"),
+    ("database_url", "postgresql://u@h x/y"),
+    ("database_url", "postgresql://u@h:99999/x"),
+    ("database_url", "postgresql://u@[::1/x"),
+    ("database_url", f"postgresql://u:{SECRET}/@h/x"),
+]
+
+
+@pytest.mark.parametrize(
+    ("service", "name", "value"),
+    [(service, *each) for service in SERVICES for each in NOWHERE if (service, each[0]) in FIELDS],
+)
+def test_what_leads_nowhere_is_told_with_what_was_expected(good, service, name, value):
+    said = complaint(good(service, **{name: value}))
+    assert said.startswith(f"{service.upper()}_{name.upper()} is wrong: ")
+    assert "must be " in said or "past 65535" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("listen", "[::]:50051"),
+        ("quarantine_target", "dns:///quarantine-headless:50051"),
+        ("quarantine_target", "ipv4:127.0.0.1:1,127.0.0.1:2"),
+        ("nats_url", "tls://u:p@a:4222,nats://b"),
+        ("database_url", "postgresql://u:p%2Fw@a:5432,[::1]:5433,c/x?sslmode=disable"),
+        ("database_url", "postgresql://u@/x?host=/run/postgresql"),
+        ("trace_exporter", "otlp:collector:4317"),
+        ("jwks", "https://issuer.example/jwks.json"),
+        ("metrics_listen", ""),
+    ],
+)
+def test_what_leads_somewhere_is_taken(good, name, value):
+    assert getattr(load(good("venue", **{name: value})), name) == value
+
+
+@pytest.mark.parametrize(
+    ("service", "name"), [each for each in FIELDS if each[1] in {"vault", "vault_provided", "workload_trust"}]
+)
+def test_an_empty_folder_is_not_the_one_that_the_process_was_started_in(good, service, name):
+    assert complaint(good(service, **{name: ""})) == f"{service}_{name} is wrong: must not be empty.".replace(
+        f"{service}_{name}", f"{service}_{name}".upper()
+    )
+    if name != "vault":
+        assert "there is no such folder" in complaint(good(service, **{name: "x" * 9000}))
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_set_of_keys_that_is_none_is_told(good, service, tmp_path):
+    (tmp_path / "jwks.json").write_text(f"<html>{SECRET}")
+    assert (
+        complaint(good(service)) == f"{service.upper()}_JWKS is wrong: the file holds neither a JWKS nor certificates."
+    )
+
+
+@pytest.mark.parametrize("service", ["venue", "checkpoint", "quarantine"])
+def test_half_of_mutual_tls_is_told_instead_of_speaking_in_the_clear(good, service, tmp_path):
+    authority = str(tmp_path / "ours" / "ours.pem")
+    load(good(service, tls_authority=authority))
+    said = complaint(good(service, tls_authority=authority, tls_certificate=None, tls_key=None))
+    assert said.startswith(f"{service.upper()}_TLS_AUTHORITY needs {service.upper()}_TLS_CERTIFICATE and ")
+    said = complaint(good(service, nats_authority=authority, nats_url="ws://h:80"))
+    assert said.startswith(f"{service.upper()}_NATS_AUTHORITY needs a {service.upper()}_NATS_URL ")
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_certificate_without_its_key_is_told(good, service):
+    for half in ("tls_certificate", "tls_key"):
+        assert "belong together" in complaint(good(service, **{half: None}))
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -79,7 +79,10 @@ async def _migrate(settings: MigrateSettings, prefix: str, schema: Schema) -> st
 
     async def ready() -> str:
         """The URL for dbmate, which insists on encryption where a URL says nothing, other than our driver."""
-        connection = await asyncpg.connect(url, timeout=5)
+        try:
+            connection = await asyncpg.connect(url, timeout=5)
+        except ValueError as error:  # an option in its query that there is not
+            raise SettingsError(f"{prefix}OWNER_DATABASE_URL is wrong: {error}.") from None
         try:
             if not await connection.fetchval("SELECT true FROM pg_namespace WHERE nspname = $1", schema.name):
                 raise NotYetError(f"the database has no schema {schema.name}, which `python -m chassis.prepare` makes")

@@ -32,6 +32,8 @@ async def store_of(settings: ServiceSettings, *, wait: float = START_SECONDS, **
             return await pool.create(settings.store_url, **options)
         except _REFUSED as error:
             raise SettingsError(f"{settings.variable('database_url')} is refused by Postgres: {error}.") from None
+        except ValueError as error:  # an option in its query that there is not
+            raise SettingsError(f"{settings.variable('database_url')} is wrong: {error}.") from None
 
     return await patiently("Postgres", once, wait)
 

@@ -62,7 +62,10 @@ async def prepare(settings: PrepareSettings, environment: Mapping[str, str]) -> 
         raise SettingsError(f"{_PREFIX}ADMIN_URL is wrong: {error}.") from None
 
     async def once() -> None:
-        await migrate.prepare(admin, settings.database, passwords, owner_passwords=owners)
+        try:
+            await migrate.prepare(admin, settings.database, passwords, owner_passwords=owners)
+        except ValueError as error:  # an option in its query that there is not
+            raise SettingsError(f"{_PREFIX}ADMIN_URL is wrong: {error}.") from None
 
     await patiently("Postgres", once, settings.wait_seconds)
 

@@ -9,13 +9,14 @@ from typing import Annotated, Literal, Self, TypeVar
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from chassis import addresses
 from chassis.certificates import TlsError, check
+from chassis.jwks import parse_keys
 from chassis.urls import with_password
 from chassis.workloads import read_key
 
 EXIT_CODE = 2  # as shells and argparse use it: the way it was called is wrong
 _KEY_BYTES = 32
-_LAST_PORT = 65_535
 
 
 class SettingsError(Exception):
@@ -45,8 +46,18 @@ def _readable(path: Path) -> Path:
         raise ValueError(f"the file cannot be read ({error.strerror})") from None
 
 
+def _told(value: object) -> object:
+    if value == "":  # which would be the folder that the process happens to be started in
+        raise ValueError("must not be empty")
+    return value
+
+
 def _folder(path: Path) -> Path:
-    if not path.is_dir():
+    try:
+        found = path.is_dir()
+    except OSError:
+        found = False
+    if not found:
         raise ValueError("there is no such folder")
     return path
 
@@ -67,26 +78,35 @@ def _trusted(path: Path) -> Path:
 Authority = Annotated[Path, AfterValidator(_trusted)]
 WorkloadKey = Annotated[Path, AfterValidator(_signs)]
 ReadableFile = Annotated[Path, AfterValidator(_readable)]
-ReadableFolder = Annotated[Path, AfterValidator(_folder)]
-PostgresUrl = Annotated[str, Field(repr=False, pattern=r"^postgres(ql)?://")]
-
-
-def _port(address: str) -> str:
-    if address and not 0 <= int(address.rpartition(":")[2]) <= _LAST_PORT:
-        raise ValueError("the port is past 65535")
-    return address
+Folder = Annotated[Path, BeforeValidator(_told)]
+ReadableFolder = Annotated[Folder, AfterValidator(_folder)]
+PostgresUrl = Annotated[str, Field(repr=False), AfterValidator(addresses.postgres)]
 
 
 def _keys(source: str) -> str:
-    if not source.startswith(("http://", "https://")):
-        _readable(Path(source))
+    if source.startswith(("http://", "https://")):
+        return addresses.web(source)
+    document = _readable(Path(source)).read_bytes()
+    try:
+        parse_keys(document)
+    except ValueError:
+        raise ValueError("the file holds neither a JWKS nor certificates") from None
     return source
 
 
-_Port = AfterValidator(_port)
-Listen = Annotated[str, Field(pattern=r"^.+:\d{1,5}$", description="host:port"), _Port]
-MaybeListen = Annotated[str, Field(pattern=r"^(|.+:\d{1,5})$", description="host:port, or nothing"), _Port]
-Target = Annotated[str, Field(pattern=r"^[^\s]+:\d{1,5}$", description="host:port or dns:///host:port"), _Port]
+def _exporter(text: str) -> str:
+    kind, _, target = text.partition(":")
+    if text == "none" or (kind == "file" and target):
+        return text
+    if kind == "otlp":
+        addresses.place(target)
+        return text
+    raise ValueError("must be none, file:path or otlp:host:port")
+
+
+Listen = Annotated[str, AfterValidator(addresses.place)]
+MaybeListen = Annotated[str, AfterValidator(lambda text: text and addresses.place(text))]
+Target = Annotated[str, AfterValidator(addresses.target)]
 Named = Annotated[str, Field(min_length=1)]
 
 
@@ -106,7 +126,7 @@ class ProcessSettings(BaseSettings):
     workload_token_file: ReadableFile | None = None
     clock_file: Path | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    trace_exporter: Annotated[str, Field(pattern=r"^(none|file:.+|otlp:.+)$")] = "none"
+    trace_exporter: Annotated[str, AfterValidator(_exporter)] = "none"
     trace_ratio: Annotated[float, Field(ge=0, le=1)] = 1.0
     hot_trace_ratio: Annotated[float, Field(ge=0, le=1)] = 0.01
     tls_certificate: ReadableFile | None = None
@@ -139,8 +159,8 @@ class BrokerSettings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
-    nats_url: Annotated[str, Field(repr=False, pattern=r"^(nats|tls|ws|wss)://[^\s]+$")]
-    nats_user: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]*$")] = ""
+    nats_url: Annotated[str, Field(repr=False), AfterValidator(addresses.broker)]
+    nats_user: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]*$", description="letters, digits, - and _")] = ""
     nats_password: Annotated[str, Field(repr=False)] = ""
     nats_authority: Authority | None = None
     nats_replicas: Annotated[int, Field(ge=1, le=5)] | None = None
@@ -149,6 +169,8 @@ class BrokerSettings(BaseSettings):
     def _account(self) -> Self:
         if bool(self.nats_user) != bool(self.nats_password):
             raise ValueError("nats_user and nats_password belong together")
+        if self.nats_authority is not None and "ws://" in self.nats_url:
+            raise ValueError("nats_authority needs a nats_url that can be encrypted: nats, tls or wss")
         return self
 
 
@@ -172,6 +194,8 @@ class ServiceSettings(BrokerSettings, ProcessSettings):
 
     @model_validator(mode="after")
     def _store(self) -> Self:
+        if self.tls_authority is not None and self.tls_certificate is None:
+            raise ValueError("tls_authority needs tls_certificate and tls_key: the server would speak in the clear")
         try:
             with_password(self.database_url, self.database_password)
         except ValueError as error:
@@ -208,4 +232,7 @@ def _problem(kind: type[BaseSettings], prefix: str, location: tuple[int | str, .
         fields = sorted(kind.model_fields, key=len, reverse=True)
         return re.sub(rf"\b({'|'.join(fields)})\b", lambda found: f"{prefix}{found[0]}".upper(), text)
     variable = f"{prefix}{location[0]}".upper()
+    expected = kind.model_fields[str(location[0])].description
+    if error == "string_pattern_mismatch" and expected:
+        text = f"must be {expected}"
     return f"{variable} is missing" if error == "missing" else f"{variable} is wrong: {text[0].lower()}{text[1:]}"

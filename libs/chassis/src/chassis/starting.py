@@ -14,6 +14,7 @@ from chassis.auth import FileToken, TokenVerifier
 from chassis.clock import Clock, OffsetFileClock, SystemClock
 from chassis.expiry import Certificates, Disks
 from chassis.jwks import KeySource
+from chassis.rpc.server import ListenError
 from chassis.rpc.tls import ClientTls, ServerTls
 from chassis.run import Service
 from chassis.settings import ProcessSettings, SettingsError
@@ -38,14 +39,18 @@ def clock_of(settings: ProcessSettings) -> Clock:
 
 async def observe(service: Service, settings: ProcessSettings, volumes: Mapping[str, Path] = _NONE) -> None:
     """Traces and metrics, closed with the service. `volumes`: folders that it fills, by the names that they go by."""
-    traces = telemetry.setup(
-        service.name,
-        exporter=settings.trace_exporter,
-        ratio=settings.trace_ratio,
-        metrics_listen=settings.metrics_listen,
-    )
-    await traces.start()
+    with told(settings.variable("trace_exporter"), OSError):
+        traces = telemetry.setup(
+            service.name,
+            exporter=settings.trace_exporter,
+            ratio=settings.trace_ratio,
+            metrics_listen=settings.metrics_listen,
+        )
     service.closer("telemetry", traces.close)
+    try:
+        await traces.start()
+    except OSError:
+        raise ListenError(settings.metrics_listen) from None
     shown = {} if settings.tls_certificate is None else {"server": settings.tls_certificate}
     watched = Certificates(shown, partial(_trusted, settings)), Disks(volumes)
     for collector in watched:

@@ -111,3 +111,10 @@ async def test_a_server_that_offers_no_encryption_is_sent_no_password(bus, broke
     await first.close()
     broker.show(old)
     await until(lambda: bus.connected)
+
+
+async def test_a_url_that_says_tls_is_meant(broker):
+    broker.show(None)
+    bus = connect(broker.url.replace("nats://", "tls://"), "test", login=LOGIN)
+    await refused(bus, "offers no TLS")
+    await bus.close()

@@ -128,6 +128,7 @@ async def test_a_service_migrates_itself_by_its_owners_url_alone_and_waits_for_i
             1,
             "Cannot migrate: Postgres was not ready within 0.1 s:",
         ),
+        ("migrate", {"VENUE_OWNER_DATABASE_URL": "postgres://a:hunter2@h/x?sslmode=odd"}, 2, "VENUE_OWNER_DATABASE_URL is wrong: "),
         ("bus", {}, 2, "Cannot prepare the bus: VENUE_NATS_URL is missing.\n"),
         ("bus", {"VENUE_NATS_URL": "nats://h", "VENUE_NATS_USER": "a"}, 2, "VENUE_NATS_USER and VENUE_NATS_PASSWORD belong together."),
         ("bus", {"VENUE_NATS_URL": "nats://127.0.0.1:9", "VENUE_WAIT_SECONDS": "0.1"}, 1, "NATS was not ready within 0.1 s: it does not answer"),
@@ -175,3 +176,14 @@ async def _after_streams(jetstream, task):
 
     await streams.make(jetstream, STREAM)
     return await task
+
+
+async def test_an_administrators_url_with_an_option_that_there_is_not_is_one_sentence():
+    told = {"PREPARE_ADMIN_URL": "postgres://a:hunter2@h/x?sslmode=odd", "PREPARE_SCHEMAS": "x"}
+    code, out, wrong = await program(
+        "chassis.prepare", **told, PREPARE_PASSWORD_X="hunter2", PREPARE_PASSWORD_X_OWNER="hunter2"
+    )
+    assert (code, out) == (2, "")
+    assert wrong.startswith("Cannot prepare: PREPARE_ADMIN_URL is wrong: ")
+    assert wrong.count("\n") == 1
+    assert "hunter2" not in wrong

@@ -169,7 +169,7 @@ class RestServer:
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
             bound = socket.create_server((host, int(port)), family=family, backlog=_BACKLOG)
         except OSError:
-            raise ListenError(f"cannot listen on {self._listen}: is another process using that port?") from None
+            raise ListenError(self._listen) from None
         bound.setblocking(False)
         self._socket = bound
         self._server = _BoundServer(bound, self._app, self._certificate, self._key)

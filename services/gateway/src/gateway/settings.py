@@ -22,11 +22,11 @@ class GatewaySettings(ProcessSettings):
     quarantine_target: Target
     venue_target: Target
     checkpoint_target: Target
-    rate: Annotated[float, Field(gt=0)] = 500.0
+    rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 500.0
     burst: Annotated[int, Field(ge=1)] = 1000
-    check_in_rate: Annotated[float, Field(gt=0)] = 20_000.0
+    check_in_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 20_000.0
     check_in_burst: Annotated[int, Field(ge=1)] = 40_000
-    verification_rate: Annotated[float, Field(gt=0)] = 5.0
+    verification_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 5.0
     verification_burst: Annotated[int, Field(ge=1)] = 30
     batches_in_flight: Annotated[int, Field(ge=1, le=16)] = 2
     body_limit: Annotated[int, Field(ge=1024)] = 1024 * 1024

@@ -1,9 +1,8 @@
 """What the service is told by its environment, as QUARANTINE_… variables."""
 
-from pathlib import Path
 from typing import Annotated
 
-from chassis.settings import ReadableFolder, ServiceSettings
+from chassis.settings import Folder, ReadableFolder, ServiceSettings
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
@@ -20,9 +19,11 @@ class QuarantineSettings(ServiceSettings):
 
     model_config = SettingsConfigDict(env_prefix="QUARANTINE_")
 
-    vault: Path
+    vault: Folder
     vault_provided: ReadableFolder | None = None
-    log_origin: Annotated[str, Field(pattern=r"^[^\s+]{1,200}$")] = "lilitong/quarantine"
+    log_origin: Annotated[str, Field(pattern=r"^[^\s+]{1,200}$", description="a name without spaces and +")] = (
+        "lilitong/quarantine"
+    )
     future_flush_seconds: Annotated[float, Field(gt=0, le=3600)] = 600.0
     pool_size: Annotated[int, Field(ge=6, le=100)] = 16
     start_seconds: Annotated[float, Field(gt=0, le=3600)] = 60.0

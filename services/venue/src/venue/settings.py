@@ -1,9 +1,8 @@
 """What the service is told by its environment, as VENUE_… variables."""
 
-from pathlib import Path
 from typing import Annotated
 
-from chassis.settings import ReadableFolder, ServiceSettings, Target
+from chassis.settings import Folder, ReadableFolder, ServiceSettings, Target
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
@@ -22,13 +21,15 @@ class VenueSettings(ServiceSettings):
 
     model_config = SettingsConfigDict(env_prefix="VENUE_")
 
-    vault: Path
+    vault: Folder
     vault_provided: ReadableFolder | None = None
-    log_origin: Annotated[str, Field(pattern=r"^[^\s+]{1,200}$")] = "lilitong/venue"
-    photo_store: Annotated[str, Field(pattern=r"^([a-z0-9]+://.+)?$")] = ""
-    verification_url: Annotated[str, Field(pattern=r"^https?://.+\{verification_id\}")] = (
-        "http://localhost:8080/v1/document-verifications/{verification_id}"
+    log_origin: Annotated[str, Field(pattern=r"^[^\s+]{1,200}$", description="a name without spaces and +")] = (
+        "lilitong/venue"
     )
+    photo_store: Annotated[str, Field(pattern=r"^([a-z0-9]+://.+)?$", description="a URL such as s3://bucket")] = ""
+    verification_url: Annotated[
+        str, Field(pattern=r"^https?://.+\{verification_id\}", description="a URL with {verification_id}")
+    ] = "http://localhost:8080/v1/document-verifications/{verification_id}"
     poster_body: Annotated[str, Field(min_length=1, max_length=60)] = "离石区疫情防控办公室"
     quarantine_target: Target
     pool_size: Annotated[int, Field(ge=6, le=100)] = 12

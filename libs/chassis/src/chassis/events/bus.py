@@ -55,7 +55,7 @@ class Bus:
         self._url = url
         self._name = name
         self._login = login
-        self._trust = None if authority is None else Trust(authority)
+        self._trust = Trust(authority) if authority is not None or "tls://" in url else None
         self._client: Client | None = None
         self._up = asyncio.Event()
         self._closed = asyncio.Event()
@@ -177,9 +177,9 @@ class Bus:
 def connect(url: str, name: str, *, login: Login | None = None, authority: Path | None = None) -> Bus:
     """Begin to connect to `url` (several servers separated by commas) and return at once.
 
-    `name` is shown in the server's list of connections. `authority`: PEM file, read at each connection; with it the connection
-    is encrypted or not made, and the server's certificate must be the authority's. Must be called inside a running loop; end it
-    with `close`.
+    `name` is shown in the server's list of connections. `authority`: PEM file, read at each connection; with it, or with
+    `tls://…` and the system's authorities, the connection is encrypted or not made, and the server's certificate must be the
+    authority's. Must be called inside a running loop; end it with `close`.
     """
     bus = Bus(url, name, login, authority)
     bus.start()

@@ -18,9 +18,12 @@ class NoEncryptionError(nats.errors.Error):
 
 
 class Trust:
-    """Whom the broker's certificate must come from: a PEM file, read at each connection. Raises OSError when it is unusable."""
+    """Whom the broker's certificate must come from: a PEM file, read at each connection, or None for the system's authorities.
 
-    def __init__(self, authority: Path) -> None:
+    Raises OSError when it is unusable.
+    """
+
+    def __init__(self, authority: Path | None) -> None:
         self._authority = authority
         self._last = self._read()
 
@@ -33,7 +36,7 @@ class Trust:
         return self._last
 
     def _read(self) -> ssl.SSLContext:
-        return ssl.create_default_context(cafile=str(self._authority))
+        return ssl.create_default_context(cafile=None if self._authority is None else str(self._authority))
 
 
 class EncryptedClient(Client):

@@ -44,7 +44,12 @@ _CANCELLING = 5.0  # for handlers to notice that they were cancelled
 
 
 class ListenError(Exception):
-    """The address cannot be listened on; the message names it and the usual cause."""
+    """The address cannot be listened on; the message names it and the usual causes."""
+
+    def __init__(self, listen: str) -> None:
+        super().__init__(
+            f"cannot listen on {listen}: is another process using that port, or is it no address of this machine?"
+        )
 
 
 class _Recorder:
@@ -159,9 +164,9 @@ class Server:
             else:
                 port = server.add_secure_port(self._listen, self._tls.credentials())
         except RuntimeError:
-            raise ListenError(f"cannot listen on {self._listen}: is another process using that port?") from None
+            raise ListenError(self._listen) from None
         if self._probes is not None and not await self._probes.start():
-            raise ListenError(f"cannot listen on {self._probes.listen}: is another process using that port?")
+            raise ListenError(self._probes.listen)
         await self.serving(False)
         await server.start()
         self._server = server
