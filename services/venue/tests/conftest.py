@@ -30,6 +30,7 @@ from passes import cards, cose, presentation, venue_code
 from passes.pass_token import IssuerKey, Pass, issue
 from passes.replay import ReplayGuard
 from passes.vault import DirectoryVault
+from venue.key_versions import VenueKeys
 from venue.register.codes import VenueCodes
 from venue.register.rpc import VenueServicer
 from venue.register.zones import ZoneCache
@@ -241,7 +242,7 @@ async def house(database, clock, tmp_path, people, log) -> AsyncIterator[House]:
     owner = await asyncpg.connect(database("venue_owner"))
     admin = await asyncpg.connect(database(""))
     index = DaySetIndex(lambda: log.keys)
-    codes, zones = VenueCodes(DirectoryVault(tmp_path / "vault")), ZoneCache(pool)
+    codes, zones = VenueCodes(VenueKeys.of(DirectoryVault(tmp_path / "vault"))), ZoneCache(pool)
     state = SimpleNamespace(freshness=Freshness(0, degraded=False), too_old=False, woken=0)
 
     def wake() -> None:

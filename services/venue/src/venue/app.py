@@ -6,7 +6,7 @@ from datetime import timedelta
 from functools import partial
 
 import asyncpg
-from chassis import idempotency, logs
+from chassis import idempotency, key_versions, logs
 from chassis import pool as pools
 from chassis.clock import Clock, local_day
 from chassis.events import (
@@ -21,6 +21,7 @@ from chassis.events import (
     sealing,
 )
 from chassis.joining import bus_of, store_of
+from chassis.key_versions import KeyVersionError
 from chassis.partitions import maintain, reindex_closed
 from chassis.rpc.server import Server
 from chassis.run import Service
@@ -65,6 +66,7 @@ from venue.enforcement.inspections.photos import open_store
 from venue.enforcement.papers_standing import papers_standing
 from venue.exports.rpc import ExportServicer
 from venue.issuers import Issuers
+from venue.key_versions import VenueKeys
 from venue.obligations.rpc import ObligationServicer
 from venue.register import room as register
 from venue.register.codes import VenueCodes
@@ -76,7 +78,6 @@ from venue.searches.events import Teller, opened_handler
 from venue.searches.search import Searching
 from venue.settings import VenueSettings
 from venue.spotcheck import room as spotcheck
-from venue.spotcheck.sealing import VAULT_KEY
 from venue.summary.rpc import FOLD_SECONDS, SummaryServicer
 from venue.visits.admission import Admission
 from venue.visits.check_out import CheckOuts
@@ -112,11 +113,11 @@ async def build(settings: VenueSettings, clock: Clock, service: Service) -> None
     lists = await _restricted_list(settings, clock, service, pool, bus)
 
     # The register.
-    with told(settings.variable("vault"), VaultError):
-        vault = DirectoryVault(settings.vault, provided=settings.vault_provided)
-        codes = VenueCodes(vault)
-        log = Signer(settings.log_origin, vault.ed25519_key(enforcement.LOG_KEY))
-        vault.secret(VAULT_KEY)  # one that is missing is told now, and not at the first draw
+    with told(settings.variable("vault"), VaultError, KeyVersionError):
+        keys = await _known_keys(settings, clock, pool)
+        codes = VenueCodes(keys)
+        # One process signs with one key; nobody but auditors verifies it, so that the newest need not wait for other replicas.
+        log = Signer(settings.log_origin, next(iter(keys.log.believed.values())))
     zone_bell = Broadcast(bus, ZONE_BELL)
     service.closer("zone bell", zone_bell.close)
     zones = ZoneCache(pool, zone_bell)
@@ -154,6 +155,7 @@ async def build(settings: VenueSettings, clock: Clock, service: Service) -> None
     service.task("sweep", sweep.run)
     # What people wait for is not held up by upkeep, which may take minutes.
     prompt = Sweep()
+    prompt.register("key versions", 5.0, partial(_load_keys, pool, clock, keys, codes))
     service.task("prompt sweep", prompt.run)
 
     # The door.
@@ -178,7 +180,7 @@ async def build(settings: VenueSettings, clock: Clock, service: Service) -> None
     _spot_checks(
         server,
         sweep,
-        spotcheck.build(pool, clock, log, partial(vault.secret, VAULT_KEY), seal=seal, told=relay.wake),
+        spotcheck.build(pool, clock, log, keys.draws, seal=seal, told=relay.wake),
     )
     service.server(server)
     service.check("zones", lambda: zones.loaded)
@@ -326,6 +328,21 @@ def _once(check: Callable[[], bool]) -> Callable[[], bool]:
         return held
 
     return holds
+
+
+async def _known_keys(settings: VenueSettings, clock: Clock, pool: asyncpg.Pool) -> VenueKeys:
+    """One that is missing, or that is another than it was, is told now and not at the first draw."""
+    vault = DirectoryVault(settings.vault, provided=settings.vault_provided)
+    keys = VenueKeys.of(vault, brought=settings.vault_provided is not None)
+    async with pool.acquire() as conn, conn.transaction():
+        await key_versions.ensure(conn, keys.every, clock.now())
+    return keys
+
+
+async def _load_keys(pool: asyncpg.Pool, clock: Clock, keys: VenueKeys, codes: VenueCodes) -> None:
+    async with pool.acquire() as connection:
+        await key_versions.load(connection, keys.every, clock.now())
+    codes.take_over()
 
 
 async def _forget_answers(pool: asyncpg.Pool, clock: Clock) -> None:

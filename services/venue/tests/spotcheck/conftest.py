@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from uuid import uuid4
 
@@ -12,9 +13,11 @@ from ledger.note import Signer
 from lilitong.venue.v1 import events_pb2
 from lilitong.venue.v1 import inspection_pb2 as ipb
 from lilitong.venue.v1 import spot_check_pb2 as pb
+from passes.vault import DirectoryVault
 from venue.enforcement.inspections.recording import Recording
 from venue.enforcement.inspections.rpc import InspectionServicer
 from venue.enforcement.ladder.events import Teller
+from venue.key_versions import VenueKeys
 from venue.spotcheck import room
 
 from ..acting import ActingByDay, person  # noqa: TID252 - tests are in no package that has a name
@@ -31,7 +34,7 @@ class Squad(ActingByDay):
 
     room: room.Room
     signer: Signer
-    key: bytes
+    draw_keys: Path
     told: SimpleNamespace
     inspections: InspectionServicer
 
@@ -178,24 +181,35 @@ class Squad(ActingByDay):
         ]
 
 
+def draw_keys(folder):
+    """The vault's, in that folder."""
+    return VenueKeys.of(DirectoryVault(folder)).draws
+
+
 @pytest.fixture
-async def squad(house):
+async def squad(house, tmp_path):
     await house.owner.execute("TRUNCATE spot_checks, supervision_teams, spot_check_inspectors CASCADE")
-    signer, key = Signer("lilitong/venue", Ed25519PrivateKey.generate()), os.urandom(32)
+    signer = Signer("lilitong/venue", Ed25519PrivateKey.generate())
     told = SimpleNamespace(relay=0)
 
     def wake():
         told.relay += 1
 
-    made = room.build(house.pool, house.clock, signer, lambda: key, seal=lambda: b"", told=wake)
+    folder = tmp_path / "draw keys"
+    made = room.build(house.pool, house.clock, signer, draw_keys(folder), seal=lambda: b"", told=wake)
     recording = Recording(house.clock, Teller(lambda: b""))
     inspections = InspectionServicer(house.pool, house.clock, recording, None, wake)
-    return Squad(house, made, signer, key, told, inspections)
+    return Squad(house, made, signer, folder, told, inspections)
 
 
 @pytest.fixture
 async def rebuilt(squad):
     """A fresh process on the same store: its room."""
     return lambda: room.build(
-        squad.house.pool, squad.house.clock, squad.signer, lambda: squad.key, seal=lambda: b"", told=lambda: None
+        squad.house.pool,
+        squad.house.clock,
+        squad.signer,
+        draw_keys(squad.draw_keys),
+        seal=lambda: b"",
+        told=lambda: None,
     )

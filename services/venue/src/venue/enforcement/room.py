@@ -16,8 +16,6 @@ from venue.enforcement.ladder.clocks import Clocks
 from venue.enforcement.ladder.events import Teller
 from venue.enforcement.ladder.rpc import EnforcementServicer
 
-LOG_KEY: Final = "venue-log"
-"""The vault's name of the key that signs the log's checkpoints."""
 TICK_SECONDS: Final = 1.0
 
 

@@ -1,5 +1,6 @@
 """All SQL of venue codes: versions of posters and screens, and what was answered to whom."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -64,3 +65,34 @@ async def set_screen(connection: Any, zone: int, screen: int, changed: int) -> N
     await connection.execute(
         "UPDATE zones SET screen_version = $2, changed = $3 WHERE zone = $1", zone, screen, changed
     )
+
+
+async def codes_after(connection: Any, zone: int, most: int) -> tuple[list[tuple[int, int, str]], int | None]:
+    """(zone, version, text) of the next `most` zones that have a code; and the last zone of them, None at the end."""
+    rows = await connection.fetch(
+        "SELECT zone, code_version, code FROM zones WHERE zone > $1 AND code IS NOT NULL ORDER BY zone LIMIT $2",
+        zone,
+        most,
+    )
+    return [(row["zone"], row["code_version"], row["code"]) for row in rows], rows[-1]["zone"] if rows else None
+
+
+async def replace_codes(connection: Any, rows: Sequence[tuple[int, str, str]]) -> int:
+    """(zone, text as it was read, the same version's text by another key); how many still stood so and were free.
+
+    The register's version stays: what replicas keep in mind of a zone is not its text.
+    """
+    changed = await connection.fetch(
+        """
+        WITH free AS (
+            SELECT z.zone, n.code FROM zones z
+            JOIN unnest($1::integer[], $2::text[], $3::text[]) AS n (zone, former, code) ON z.zone = n.zone AND z.code = n.former
+            FOR NO KEY UPDATE OF z SKIP LOCKED
+        )
+        UPDATE zones z SET code = free.code FROM free WHERE z.zone = free.zone RETURNING z.zone
+        """,
+        [zone for zone, _, _ in rows],
+        [former for _, former, _ in rows],
+        [code for _, _, code in rows],
+    )
+    return len(changed)

@@ -1,18 +1,24 @@
-"""Venue codes: signed with the service's own key, checked against the zones in memory."""
+"""Venue codes: signed with the newest of the service's keys, checked against all that are believed and the zones in memory."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from chassis.errors import DomainError, Kind
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from passes import cose, venue_code
 from passes.errors import PassError, Reason
-from passes.vault import KeyVault
 from passes.venue_code import ScreenGrant, VenueCode
+from prometheus_client import Counter
 
+from venue.key_versions import VenueKeys
 from venue.register.model import ZoneFacts
 
 _REMEMBERED: Final = 50_000
+FORMER: Final = Counter(
+    "lilitong_venue_code_former_key_total",
+    "Genuine venue codes that were shown and are signed by a key before the newest.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +30,25 @@ class ReadCode:
 
 
 class VenueCodes:
-    """Issues and reads codes. The vault holds the signing key and the secret from which all screens' secrets derive."""
+    """Issues and reads codes. `keys`: what signs them, and the secret from which all screens' secrets derive."""
 
-    def __init__(self, vault: KeyVault) -> None:
-        self._key = vault.signing_key("venue-code")
-        self._master = vault.secret("venue-screens")
-        self._kid = cose.kid_of(self._key.public_key())
-        self._verifier = venue_code.VenueCodeVerifier({self._kid: self._key.public_key()}, self.screen_secret)
+    def __init__(self, keys: VenueKeys) -> None:
+        self._keys = keys
+        self._believed: dict[bytes, EllipticCurvePublicKey] = {}
+        self._verifier = venue_code.VenueCodeVerifier(self._believed, self.screen_secret, former=self._former_secrets)
         self._read: dict[str, ReadCode] = {}
+        self.take_over()
+
+    def take_over(self) -> None:
+        """After the versions of keys were loaded: check-ins ask a dictionary by the code's own key id, however many there are."""
+        self._key = self._keys.codes.current[1]
+        self._master = self._keys.screens.current[1]
+        self.kid = cose.kid_of(self._key.public_key())
+        found = {cose.kid_of(key.public_key()): key.public_key() for key in self._keys.codes.believed.values()}
+        for kid in self._believed.keys() - found.keys():
+            del self._believed[kid]
+        self._believed.update(found)
+        self._formers = [secret for secret in self._keys.screens.believed.values() if secret != self._master]
 
     def poster(self, zone: int, version: int) -> str:
         """The text of a zone's printed code."""
@@ -42,8 +59,11 @@ class VenueCodes:
         return venue_code.issue_screen(zone, version, self._key)
 
     def screen_secret(self, zone: int, version: int) -> bytes:
-        """32 bytes, derived: nothing is stored."""
+        """32 bytes, derived: nothing is stored. Asked again after the master was changed it is another, which holds longer."""
         return venue_code.screen_secret(self._master, zone, version)
+
+    def _former_secrets(self, zone: int, version: int) -> list[bytes]:
+        return [venue_code.screen_secret(master, zone, version) for master in self._formers]
 
     def read(self, text: str) -> ReadCode:
         """Parse a code; raises INVALID / VENUE_CODE_INVALID. One poster is scanned all day, so texts are remembered."""
@@ -72,6 +92,8 @@ class VenueCodes:
                     Kind.PRECONDITION, "VENUE_CODE_EXPIRED", "The screen's code has changed; scan it again."
                 ) from None
             raise _invalid() from None
+        if code.kid != self.kid:
+            FORMER.inc()
         current = 0 if zone is None else zone.screen_version if code.rotating else zone.code_version
         if zone is None or code.version > current:
             raise DomainError(Kind.UNAVAILABLE, "VENUE_CODE_NOT_YET_KNOWN", "This code is new; try again in a moment.")

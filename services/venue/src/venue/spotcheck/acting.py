@@ -2,15 +2,16 @@
 
 import asyncio
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from uuid import UUID
 
 import asyncpg
+from chassis import key_versions
 from chassis.clock import Clock
 from chassis.errors import DomainError, Kind, constraint_errors
+from chassis.key_versions import Versions
 from chassis.pool import Connection
 from ledger import note
 from ledger import store as log
@@ -39,12 +40,13 @@ class Plan:
 
 
 class Drawing:
-    """`key`: the vault's, from which secrets follow. `commit` and `open` run in the caller's transaction, `finish` in its own."""
+    """`keys`: the vault's, from which secrets follow; a draw goes by the one it was committed with.
 
-    def __init__(
-        self, pool: asyncpg.Pool, clock: Clock, signer: Signer, key: Callable[[], bytes], tell: Teller
-    ) -> None:
-        self._pool, self._clock, self._signer, self._key, self._tell = pool, clock, signer, key, tell
+    `commit` and `open` run in the caller's transaction, `finish` in its own.
+    """
+
+    def __init__(self, pool: asyncpg.Pool, clock: Clock, signer: Signer, keys: Versions[bytes], tell: Teller) -> None:
+        self._pool, self._clock, self._signer, self._keys, self._tell = pool, clock, signer, keys, tell
 
     async def commit(self, conn: Connection, plan: Plan, actor: str) -> SpotCheck:
         """Freeze the candidates and promise in the log what will be drawn from them. The log's lock is taken last."""
@@ -57,7 +59,10 @@ class Drawing:
         frame = await self._frame(conn, plan)
         frozen = await asyncio.to_thread(frame.canonical)
         frame_hash = sha256(frozen).digest()
-        secret_hash = sealing.hash_of_secret(sealing.secret_of(self._key(), plan.draw_id, frame_hash))
+        version, key = self._keys.current
+        if not await key_versions.hold(conn, self._keys.name, [version]):
+            raise DomainError(Kind.UNAVAILABLE, "KEY_RETIRED", "A key was changed meanwhile; try again.")
+        secret_hash = sealing.hash_of_secret(sealing.secret_of(key, plan.draw_id, frame_hash))
         leaf = sealing.new_commitment(
             sealing.commitment_content(plan.draw_id, frame_hash, secret_hash, now, plan.ends_at, plan.drill_id)
         )
@@ -76,6 +81,7 @@ class Drawing:
             drawn=sum(each.drawn for each in frame.strata()),
             commitment_index=appended.first_index,
             commitment_hash=leaf.hash,
+            key_version=version,
             contributor=None,
             contribution=None,
             opening_index=None,
@@ -153,7 +159,7 @@ class Drawing:
             if found is None or found.beacon is None or found.drawn_at is not None:
                 return False
             frozen = await store.frozen(conn, draw_id)
-            secret = sealing.secret_of(self._key(), draw_id, found.frame_hash)
+            secret = sealing.secret_of(self._keys.get(found.key_version), draw_id, found.frame_hash)
             if sealing.hash_of_secret(secret) != found.secret_hash:
                 raise RuntimeError("the vault's key is not the one of the commitment")
             seed = sealing.seed_of(secret, draw_id, found.beacon)

@@ -52,7 +52,7 @@ class Team:
 class SpotCheck:
     """`opening_index`, `beacon` and `checkpoint` come with the second person's number, `pairs` and `drawn_at` with the draw.
 
-    `waiting`: assignments that have not begun.
+    `waiting`: assignments that have not begun. `key_version`: of the vault's key from which the secret follows.
     """
 
     draw_id: UUID
@@ -68,6 +68,7 @@ class SpotCheck:
     drawn: int
     commitment_index: int
     commitment_hash: bytes
+    key_version: int
     contributor: str | None
     contribution: bytes | None
     opening_index: int | None

@@ -6,6 +6,7 @@ from typing import Final
 
 import asyncpg
 from chassis.clock import Clock
+from chassis.key_versions import Versions
 from ledger.note import Signer
 
 from venue.spotcheck.acting import Drawing
@@ -26,12 +27,12 @@ def build(
     pool: asyncpg.Pool,
     clock: Clock,
     log: Signer,
-    key: Callable[[], bytes],
+    keys: Versions[bytes],
     *,
     seal: Callable[[], bytes],
     told: Callable[[], None],
 ) -> Room:
-    """`key`: the vault's secret of spot checks; `seal`: the trace context of an event; `told`: the relay's `wake`."""
+    """`keys`: the vault's secrets of spot checks; `seal`: the trace context of an event; `told`: the relay's `wake`."""
     tell = Teller(seal)
-    drawing = Drawing(pool, clock, log, key, tell)
+    drawing = Drawing(pool, clock, log, keys, tell)
     return Room(SpotCheckServicer(pool, clock, drawing, tell, told), Clocks(pool, clock, drawing, tell, told))

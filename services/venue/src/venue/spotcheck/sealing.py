@@ -9,8 +9,6 @@ from uuid import UUID
 import cbor2
 from ledger.commitment import SALT_SIZE, Leaf, new_salt
 
-VAULT_KEY: Final = "spot-checks"
-"""The vault's name of the key from which the secret of each draw follows."""
 NO_SALT: Final = bytes(SALT_SIZE)
 """The opening hides nothing, and a salt that the service throws would be a die that it could throw again."""
 _SECRET: Final = b"lilitong/spot-check-secret/1\x00"

@@ -20,9 +20,9 @@ from venue.spotcheck.refusals import second_person_needed, spot_check_exists
 
 _CHECK: Final = """
     SELECT c.draw_id, c.area, c.title, c.drill_id, c.committed_by, c.committed_at, c.ends_at, c.frame_hash, c.secret_hash,
-           c.eligible, c.drawn, c.leaf_index AS commitment_index, c.leaf_hash AS commitment_hash, o.contributor, o.contribution,
-           o.leaf_index AS opening_index, o.beacon, coalesce(o.checkpoint, '') AS checkpoint, coalesce(d.pairs, 0) AS pairs,
-           d.drawn_at,
+           c.eligible, c.drawn, c.leaf_index AS commitment_index, c.leaf_hash AS commitment_hash, c.key_version, o.contributor,
+           o.contribution, o.leaf_index AS opening_index, o.beacon, coalesce(o.checkpoint, '') AS checkpoint,
+           coalesce(d.pairs, 0) AS pairs, d.drawn_at,
            CASE WHEN d.drawn_at IS NULL THEN 0
                 ELSE c.drawn - (SELECT count(*) FROM spot_check_begins b WHERE b.draw_id = c.draw_id) END AS waiting
     FROM spot_checks c LEFT JOIN spot_check_openings o USING (draw_id) LEFT JOIN spot_check_draws d USING (draw_id)
@@ -72,8 +72,8 @@ async def insert_commitment(conn: Connection, check: SpotCheck, frame: bytes, le
     await conn.execute(
         """
         INSERT INTO spot_checks (draw_id, area, title, drill_id, committed_by, committed_at, ends_at, frame, frame_hash,
-                                 secret_hash, eligible, drawn, leaf_index, leaf_hash, salt, leaf_content)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+                                 secret_hash, eligible, drawn, leaf_index, leaf_hash, salt, leaf_content, key_version)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
         """,
         check.draw_id,
         check.area,
@@ -91,7 +91,22 @@ async def insert_commitment(conn: Connection, check: SpotCheck, frame: bytes, le
         check.commitment_hash,
         leaf.salt,
         leaf.content,
+        check.key_version,
     )
+
+
+async def waiting_for(conn: Connection, key_version: int, now: datetime) -> int:
+    """How many that can still be drawn follow from this version of the vault's key."""
+    found: int = await conn.fetchval(
+        """
+        SELECT count(*) FROM spot_checks c LEFT JOIN spot_check_openings o USING (draw_id)
+        WHERE c.key_version = $1 AND (o.draw_id IS NOT NULL OR c.ends_at > $2)
+          AND NOT EXISTS (SELECT FROM spot_check_draws d WHERE d.draw_id = c.draw_id)
+        """,
+        key_version,
+        now,
+    )
+    return found
 
 
 async def get(conn: Connection, draw_id: UUID) -> SpotCheck | None:
