@@ -111,3 +111,36 @@ def test_the_index_depends_on_id_and_key():
     }
 
     assert (4, {hashes.SHA256.digest_size}) == (len(values), {len(value) for value in values})
+
+
+@pytest.mark.parametrize("version", [2, 3, 255, 256, 65535])
+def test_what_another_version_wrapped_says_so_and_opens_under_its_key_alone(version):
+    data_key = sealing.new_data_key()
+    wrapped = sealing.wrap(KEK, data_key, b"person 1", version)
+
+    assert (63, version, data_key) == (
+        len(wrapped),
+        sealing.kek_version(wrapped),
+        sealing.unwrap(KEK, wrapped, b"person 1"),
+    )
+    for kek, aad in ((KEY, b"person 1"), (KEK, b"person 2")):
+        with pytest.raises(SealError):
+            sealing.unwrap(kek, wrapped, aad)
+
+
+def test_what_names_no_version_is_of_the_first():
+    wrapped = sealing.wrap(KEK, KEY, b"p")
+    assert (len(wrapped), sealing.kek_version(wrapped)) == (61, 1)
+
+
+def test_no_byte_of_a_wrapped_key_can_be_altered_its_version_included():
+    wrapped = sealing.wrap(KEK, KEY, b"p", 2)
+    for at in range(len(wrapped)):
+        with pytest.raises(SealError):
+            sealing.unwrap(KEK, wrapped[:at] + bytes((wrapped[at] ^ 1,)) + wrapped[at + 1 :], b"p")
+    for other in (b"", b"\x02", b"\x02\x00\x00" + wrapped[3:], b"\x02\x00\x01" + wrapped[3:], b"\x03" + wrapped[1:]):
+        with pytest.raises(SealError):
+            sealing.kek_version(other)
+    for outside in (0, 65536, -1):
+        with pytest.raises((ValueError, OverflowError, SealError)):
+            sealing.kek_version(sealing.wrap(KEK, KEY, b"p", outside))

@@ -133,3 +133,33 @@ def test_a_stranger_cannot_sign_a_code(verifier, refused):
 
     assert refused(verifier.verify, forged, NOON) is Reason.BAD_SIGNATURE
     assert venue_code.PREFIX == "LLV1:"
+
+
+@pytest.mark.case("happy path")
+def test_a_screen_under_a_former_secret_holds_while_that_is_believed_and_no_other(refused):
+    formers = [b"F" * 32]
+    verifier = VenueCodeVerifier(
+        {KID: KEY.public_key()},
+        lambda *place: screen_secret(MASTER, *place),
+        former=lambda *place: [screen_secret(master, *place) for master in formers],
+    )
+    former = issue_screen(7, 1, KEY).show(screen_secret(b"F" * 32, 7, 1), NOON)
+    stranger = issue_screen(7, 1, KEY).show(screen_secret(b"X" * 32, 7, 1), NOON)
+
+    verifier.verify(rotating(), NOON)
+    verifier.verify(former, NOON)
+    assert refused(verifier.verify, stranger, NOON) is Reason.BAD_SIGNATURE
+    assert refused(verifier.verify, former, NOON + 2 * SLOT) is Reason.STALE
+    formers.clear()
+    assert refused(verifier.verify, former, NOON) is Reason.BAD_SIGNATURE
+
+
+def test_who_shows_the_newest_secrets_code_costs_no_look_at_former_ones():
+    asked = []
+    verifier = VenueCodeVerifier(
+        {KID: KEY.public_key()},
+        lambda *place: screen_secret(MASTER, *place),
+        former=lambda *place: asked.append(place) or (),
+    )
+    verifier.verify(rotating(), NOON)
+    assert asked == []
