@@ -190,6 +190,8 @@ class Service:
             if not holds and self.ready:
                 _log.warning("not_ready", check=name)
             ready = ready and holds
+        if self._stop.is_set():  # maybe while a check was asked: nobody is told again what the drain has told them
+            return False
         if ready != self.ready:
             self.ready = ready
             READY.set(ready)
@@ -200,6 +202,7 @@ class Service:
         return ready
 
     async def _end(self) -> None:
+        self._stop.set()
         READY.set(0)
         for server in self._servers:
             # The server bounds itself by the grace; what is on top is for a loop that is slow to get there.

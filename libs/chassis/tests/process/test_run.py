@@ -61,6 +61,34 @@ async def test_an_end_asked_for_while_the_start_waits_is_not_kept_waiting():
     assert story == ["closed"]
 
 
+async def test_a_condition_that_holds_again_during_the_drain_makes_nobody_ready():
+    story, holds, draining = [], [True], asyncio.Event()
+
+    class Lasting(FakeServer):
+        async def drain(self, grace, *, linger=0.0):
+            draining.set()
+            await asyncio.sleep(1.2)
+            return await super().drain(grace, linger=linger)
+
+    async def wire(service):
+        service.server(Lasting(story))
+        service.check("store", lambda: holds[0])
+
+    service = Service("test", drain_seconds=5)
+    living = asyncio.create_task(service.serve(wire))
+    async with asyncio.timeout(5):
+        while not service.ready:  # noqa: ASYNC110 - any condition
+            await asyncio.sleep(0.01)
+        holds[0] = False
+        while service.ready:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        service.stop()
+        await draining.wait()
+        holds[0] = True
+        assert await living == 0
+    assert story == ["start", "serving True", "serving False", "drain"]
+
+
 async def test_a_start_that_somebody_else_cancels_is_cancelled():
     waits = asyncio.Event()
 
@@ -127,16 +155,20 @@ async def test_readiness_follows_the_checks_and_a_check_that_fails_or_hangs_is_n
     async def wire(service):
         service.check("state", check)
         service.server(FakeServer(story))
-        service.stop()
 
     service = Service("test")
-    await service.serve(wire)
+    living = asyncio.create_task(service.serve(wire))
+    async with asyncio.timeout(5):
+        while not service.ports:  # noqa: ASYNC110 - any condition
+            await asyncio.sleep(0.01)
     assert not await service.look()
     state["ok"] = True
     assert await service.look()
     state["error"] = True
     assert not await service.look()
-    assert story == ["start", "drain", "serving True", "serving False"]
+    service.stop()
+    assert await living == 0
+    assert story == ["start", "serving True", "serving False", "drain"]
 
 
 async def test_a_crashed_task_is_started_again_and_an_essential_one_ends_the_process():
