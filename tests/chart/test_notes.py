@@ -80,6 +80,7 @@ def test_with_an_issuer_of_ones_own_they_name_it_and_mint_nothing(said):
         ("ingress", ("ingress.checkpoint.tlsSecret=scan-tls",), "TLS of scanners ends at the Ingress"),
         ("gateway-api", ("gatewayApi.backendTls.caConfigMap=",), "no BackendTLSPolicy tells the Gateway so"),
         ("quickstart", ("observability.serviceMonitor.enabled=true",), "takes the ServiceMonitor"),
+        ("quickstart", ("observability.serviceMonitor.enabled=true",), '"kubernetes.io/metadata.name":"monitoring"'),
     ],
 )
 def test_what_only_the_cluster_can_decide_is_pointed_out_and_only_then(said, profile, settings, warning):

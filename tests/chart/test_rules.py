@@ -1,5 +1,6 @@
 """Every rendering holds the rules, and a chart that breaks one is found out."""
 
+import copy
 import re
 import shutil
 
@@ -8,7 +9,7 @@ import pytest
 from tools.chart import __main__ as making
 from tools.chart import policies, rendering
 from tools.chart.__main__ import MORE_RULES, check
-from tools.chart.rules import RULES
+from tools.chart.rules import RULES, said_as_meant
 from tools.chart.validating import problems
 
 pytestmark = pytest.mark.feature("X11")
@@ -64,6 +65,16 @@ BROKEN = {
     "a password as a variable": ("_pods.tpl", r"- \{name: HOME, value: /tmp\}", "- {name: VENUE_NATS_PASSWORD, value: x}", "is a plain value"),
     "the port that a Service wants": ("deployments.yaml", r"name: metrics, containerPort", "name: metric, containerPort", "which has none"),
 }  # fmt: skip
+
+
+@pytest.mark.parametrize(("word", "said"), [("kill $$", "of which one arrives"), ("echo $(POD_NAME)", "replaced by a variable")])  # fmt: skip
+def test_a_command_that_kubernetes_would_change_is_found_out(of, word, said):
+    item = next(one for one in of("quickstart") if rendering.named(one) == "StatefulSet/lilitong-nats")
+    changed = copy.deepcopy(item)
+    rendering.containers(changed)[0]["command"] = ["sh", "-c", word]
+    assert said_as_meant([item]) == []
+    (problem,) = said_as_meant([changed])
+    assert said in problem
 
 
 def broken(tmp_path, template, pattern, replacement):

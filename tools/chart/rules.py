@@ -1,5 +1,6 @@
 """What must hold of every rendering beyond what Kubernetes asks; a rule gives one sentence for each thing that is wrong."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 
 from tools.chart.rendering import Object, containers, named, pod_spec
@@ -203,5 +204,33 @@ def well_named(objects: Sequence[Object]) -> list[str]:
     return found
 
 
+def said_as_meant(objects: Sequence[Object]) -> list[str]:
+    """Commands arrive as they are written: Kubernetes makes one dollar of two, and puts variables in place of `$(NAME)`."""
+    found = []
+    for item in objects:
+        for one in containers(item):
+            variables = {entry["name"] for entry in one.get("env", [])}
+            for word in (*one.get("command", []), *one.get("args", [])):
+                if "$$" in word:
+                    found.append(
+                        f"{named(item)}, container {one['name']}, has two dollars in its command, of which one arrives"
+                    )
+                taken = sorted(variables & set(re.findall(r"\$\(([\w.-]+)\)", word)))
+                found += [
+                    f"{named(item)}, container {one['name']}, has $({name}) replaced by a variable" for name in taken
+                ]
+    return found
+
+
 Rule = Callable[[Sequence[Object]], list[str]]
-RULES: tuple[Rule, ...] = (restricted, bounded, mounted, probed, ends_politely, spread, no_secret_told, well_named)
+RULES: tuple[Rule, ...] = (
+    restricted,
+    bounded,
+    mounted,
+    probed,
+    ends_politely,
+    spread,
+    no_secret_told,
+    well_named,
+    said_as_meant,
+)
