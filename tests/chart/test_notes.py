@@ -68,6 +68,11 @@ def test_the_token_of_their_first_call_is_one_that_the_services_take(said):
     assert re.search(r"/v1/venues\?area=(\d+)", text)[1] in token.claims["areas"]
 
 
+def test_images_that_are_in_no_registry_are_said_to_be_built_and_others_not(said):
+    assert "lilitong/venue:0.1.0 and its like lie in no public registry" in said("quickstart")[1]
+    assert "ErrImagePull" not in said("external")[1]
+
+
 def test_with_an_issuer_of_ones_own_they_name_it_and_mint_nothing(said):
     _, text = said("cnpg")
     assert "TOKEN=" not in text

@@ -106,6 +106,17 @@ def test_what_the_schema_does_not_know_is_refused(setting):
         rendering.render(settings=[setting])
 
 
+@pytest.mark.parametrize("size", ["20G", "500M", "2Ti"])
+def test_sizes_are_kubernetes_own(size):
+    values = f"postgres: {{quickstart: {{volume: {{size: {size}}}}}}}\nnats: {{quickstart: {{volume: {{size: {size}, limit: 400MB}}}}}}"
+    asked = [
+        claim["spec"]["resources"]["requests"]["storage"]
+        for item in rendering.render(values=values)
+        for claim in item.get("spec", {}).get("volumeClaimTemplates", [])
+    ]
+    assert asked == [size, size]
+
+
 def test_the_table_of_values_is_current():
     assert table.stale() == []
 

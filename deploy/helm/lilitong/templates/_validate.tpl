@@ -5,7 +5,7 @@ alone can tell is in values.schema.json.
 
 {{/* Bytes of a volume's size or of a server's limit on it. Takes the text. */}}
 {{- define "lilitong.bytes" -}}
-{{- $units := dict "Mi" 1048576 "MB" 1048576 "Gi" 1073741824 "GB" 1073741824 "Ti" 1099511627776 -}}
+{{- $units := dict "M" 1000000 "Mi" 1048576 "MB" 1048576 "G" 1000000000 "Gi" 1073741824 "GB" 1073741824 "T" 1000000000000 "Ti" 1099511627776 -}}
 {{- mul (regexFind "^[0-9]+" . | int64) (get $units (regexFind "[A-Za-z]+$" .)) -}}
 {{- end -}}
 
