@@ -73,6 +73,13 @@ def test_images_that_are_in_no_registry_are_said_to_be_built_and_others_not(said
     assert "ErrImagePull" not in said("external")[1]
 
 
+def test_their_commands_are_for_any_shell(said):
+    """zsh, which is macOS' own, takes an open question mark for a pattern of files."""
+    commands = [line for line in said("ingress")[1].splitlines() if line.startswith("  ")]
+    assert not [line for line in commands if "?" in re.sub(r"'[^']*'|\"[^\"]*\"", "", line)]
+    assert any(line.startswith("  curl -k -H") for line in commands)
+
+
 def test_with_an_issuer_of_ones_own_they_name_it_and_mint_nothing(said):
     _, text = said("cnpg")
     assert "TOKEN=" not in text
