@@ -87,6 +87,24 @@ async def test_what_is_written_while_it_runs_is_in_neither_the_counts_nor_the_du
 
 
 @connected
+async def test_a_role_that_may_only_read_is_enough_to_save(database, tmp_path):
+    admin = await asyncpg.connect(database)
+    name = f"reader_{uuid4().hex[:8]}"
+    await admin.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'x' IN ROLE pg_read_all_data")
+    await admin.execute(f'GRANT CONNECT ON DATABASE "{await admin.fetchval("SELECT current_database()")}" TO {name}')
+    try:
+        (tmp_path / "volume").mkdir()
+        done = await saved(urls.with_user(database, name, "x"), tmp_path / "volume", tmp_path / "handshake")
+        assert await comparing.check(database, done) == []
+    finally:
+        await admin.execute(
+            f'REVOKE CONNECT ON DATABASE "{await admin.fetchval("SELECT current_database()")}" FROM {name}'
+        )
+        await admin.execute(f"DROP ROLE {name}")
+        await admin.close()
+
+
+@connected
 async def test_a_dump_that_fails_leaves_no_backup_and_takes_none_away(database, tmp_path):
     volume, handshake = tmp_path / "volume", tmp_path / "handshake"
     old = volume / folders.name_of(NOW - timedelta(days=90))

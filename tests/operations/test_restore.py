@@ -69,7 +69,7 @@ async def test_a_restored_record_with_an_empty_bus_finds_whom_a_case_met_before_
             server.admin_url, stack.database_name, dict.fromkeys(STORES, stack.secret(DATABASE_LOGIN))
         )
         await backup.restore(server, stack.database_name)
-        backup.lose(vault)
+        await backup.lose(vault)
         restoring = time.monotonic() - began
     finally:
         await asyncio.to_thread(server.stop)

@@ -1,6 +1,7 @@
 """Two ways to save the record and to bring it back: by the program on an operator's machine, and by the pods that the chart renders."""
 
 import asyncio
+import base64
 import os
 import shutil
 from dataclasses import dataclass, field
@@ -10,7 +11,6 @@ from chassis import urls
 from cryptography.hazmat.primitives import serialization as forms
 from cryptography.hazmat.primitives.asymmetric import ec
 from devstack import postgres, processes
-from passes import vault_copy
 from quarantine.backup import keys
 from release_processes import Release, ended
 
@@ -31,7 +31,7 @@ class ByProgram:
         url = urls.with_database(server.admin_url, database)
         await commands.save(commands.Database(url, postgres.binaries()), self.folder / "backup")
 
-    def lose(self, vault):
+    async def lose(self, vault):
         """Nothing more is lost than Postgres and NATS."""
 
     async def restore(self, server, database):
@@ -50,9 +50,7 @@ class ByPods:
     def __post_init__(self):
         public = self.key.public_key().public_bytes(forms.Encoding.PEM, forms.PublicFormat.SubjectPublicKeyInfo)
         recipient = "".join(f"      {line}\n" for line in public.decode().splitlines())
-        backup = (
-            f"backup:\n  enabled: true\n  restore: {LATEST}\n  keys:\n    enabled: true\n    recipient: |\n{recipient}"
-        )
+        backup = f"backup:\n  enabled: true\n  restore: {LATEST}\n  keys:\n    enabled: true\n    restoreSecret: copy\n    recipient: |\n{recipient}"
         self.objects = rendering.render(values=backup)
         for name in ("backups", "sealed"):
             (self.folder / name).mkdir(parents=True)
@@ -99,18 +97,23 @@ class ByPods:
         told = await self.run(release, sealing, rendering.containers(sealing))
         assert told["seal"][0] == 0, told
 
-    def lose(self, vault):
+    async def lose(self, vault):
         """All but the day keys, which are in no backup, and back from the copy that only its recipient can open."""
         for name in ("keys", "secrets"):
             shutil.rmtree(vault / name)
         (sealed,) = (self.folder / "sealed").iterdir()
         names = keys.unpack(sealed.read_bytes(), self.key, self.folder / "opened")
         assert {"quarantine-vault.tar", "event-trace-key/key", "venue-keys/venue-log.pem"} <= set(names)
-        assert vault_copy.put(vault, (self.folder / "opened" / keys.VAULT).read_bytes()) > 0
+        copy = base64.b64encode((self.folder / "opened" / keys.VAULT).read_bytes()).decode()
+        self.objects.append({"kind": "Secret", "metadata": {"name": "copy"}, "data": {keys.VAULT: copy}})
+        release, item = self.release(0), self.item("Job", "lilitong-restore-keys")
+        self.mount(release, item, vault=vault)
+        ((status, said),) = (await self.run(release, item, rendering.containers(item))).values()
+        assert (status, said.split()[1:4]) == (0, ["keys", "and", "secrets"]), said
 
     async def restore(self, server, database):
         del database
-        release, item = self.release(server.port), self.item("Job", "lilitong-restore")
+        release, item = self.release(server.port), self.item("Job", f"lilitong-restore-{LATEST}")
         self.mount(release, item, backups=self.folder / "backups")
         for one in rendering.containers(item):
             ((status, said),) = (await self.run(release, item, [one])).values()
