@@ -1,11 +1,14 @@
 """What is backed up and by whom: pods that see the database or the keys and never both, runs that never overlap, values that fit."""
 
+import copy
+
 import pytest
 
 from tools.chart import rendering
 from tools.chart.__main__ import check
 from tools.chart.policies import allowed
 from tools.chart.rules import component
+from tools.chart.validating import problems
 
 pytestmark = pytest.mark.feature("X11", "R10")
 EXTERNAL, CNPG = (rendering.CHART / f"ci/{name}-values.yaml" for name in ("external", "cnpg"))
@@ -128,3 +131,16 @@ def test_external_databases_are_dumped_by_a_role_and_a_client_of_their_own():
     assert {"reader", "postgres-ca", "lilitong-backup"} == seen(item)
     assert ("backup", "outside", 5432) in allowed(objects)
     assert "registry.example.org/lilitong/quarantine" in count["image"]
+
+
+def test_the_rules_look_into_cron_jobs_too(of):
+    objects = copy.deepcopy(of("backup"))
+    item = jobs(objects)["lilitong-backup"]
+    del rendering.pod_spec(item)["securityContext"]
+    del rendering.containers(item)[1]["resources"]
+    item["spec"]["jobTemplate"]["spec"]["template"]["metadata"]["labels"] = {"app.kubernetes.io/component": "backup"}
+    found = check(objects)
+    for said in ("may run as root", "container dump, has no requests", "pods of backup are open for Egress"):
+        assert any(said in problem for problem in found), (said, found)
+    item["spec"]["concurrencyPolice"] = "Forbid"
+    assert len(problems([item], rendering.VERSIONS[0])) == 1
