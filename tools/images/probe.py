@@ -10,7 +10,10 @@ from base64 import urlsafe_b64encode
 from importlib import metadata, util
 
 PLACES = "/", "/opt/lilitong", sys.prefix, "/etc", "/var", "/home", "/tmp"
-PROGRAMS = "sh", "bash", "perl", "apt-get", "dpkg", "pip", "pip3", "gcc", "cc", "c++", "ld", "as", "make", "curl", "wget", "git"
+PROGRAMS = (
+    "bash", "perl", "ls", "cat", "tar", "apt-get", "dpkg", "pip", "pip3", "gcc", "cc", "c++", "ld", "as", "make", "curl", "wget",
+    "git",
+)
 MODULES = "pip", "setuptools", "wheel", "ensurepip", "pytest", "mypy"
 
 def writable(path):

@@ -1,10 +1,10 @@
-"""Gathers what runs a Python below a folder, and nothing else of its image: no shell, no package manager, no Perl.
+"""Gathers what runs a Python below a folder, and nothing else of its image: no package manager, no Perl, no tools.
 
     python3 runtime.py TARGET IMAGE        in the base image, as root; the last stage is TARGET on an empty root
 
-The interpreter, its library without what only developers and desktops use, shared libraries of both and those that wheels may
-expect (PEP 599), certificates, two time zones. Scanners still find the Debian packages: each has its entry where they look in
-images without dpkg, and its copyright. Times are fixed, so that images of one base share the layer.
+The interpreter, its library without what only developers and desktops use, a plain shell, in which runbooks and Jobs put commands
+together, their shared libraries and those that wheels may expect (PEP 599), certificates, two time zones. Scanners still find the
+Debian packages: each has its entry where they look in images without dpkg, and its copyright. Times are fixed, so that images of one base share the layer.
 """
 
 import os
@@ -47,6 +47,7 @@ TREES = (
     "/etc/ld.so.conf.d", "/etc/ssl/certs", "/usr/lib/ssl", "/usr/share/ca-certificates", "/usr/lib/locale/C.utf8",
 )  # fmt: skip
 EMPTY = {"dev": 0o755, "proc": 0o755, "sys": 0o755, "run": 0o755, "etc": 0o755, "tmp": 0o1777, "var/tmp": 0o1777}
+SHELL = "/bin/sh"
 DPKG = Path("/var/lib/dpkg")
 LIBRARY = re.compile(r"(?:=> )?(/\S+) \(0x")
 
@@ -159,8 +160,8 @@ def main(target: Path, image: str) -> None:
         (target / name).mkdir(parents=True, exist_ok=True)
         (target / name).chmod(mode)
     python = shutil.which("python3") or sys.executable
-    gathering.bring_all([python, *library(sysconfig.get_path("stdlib"), image)])
-    binaries = [python, *(path for path in gathering.files if re.search(r"\.so(\.|$)", path))]
+    gathering.bring_all([python, SHELL, *library(sysconfig.get_path("stdlib"), image)])
+    binaries = [python, SHELL, *(path for path in gathering.files if re.search(r"\.so(\.|$)", path))]
     libraries = needed(binaries) | expected()
     gathering.bring_all(sorted(libraries | needed(sorted(libraries))))
     gathering.bring_all(FILES)
