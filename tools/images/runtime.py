@@ -4,7 +4,8 @@
 
 The interpreter, its library without what only developers and desktops use, a plain shell, in which runbooks and Jobs put commands
 together, their shared libraries and those that wheels may expect (PEP 599), certificates, two time zones. Scanners still find the
-Debian packages: each has its entry where they look in images without dpkg, and its copyright. Times are fixed, so that images of one base share the layer.
+Debian packages: each has its entry where they look in images without dpkg, and its copyright. Times are fixed, so that images of
+one base share the layer.
 """
 
 import os
