@@ -47,9 +47,10 @@ def test_other_engines_look_into_it_without_rights_and_within_a_limit(monkeypatc
 
 
 @pytest.mark.parametrize(
-    ("engine", "root", "said"), [("docker", False, "not run: the chart's pods"), ("buildah", False, "")]
+    ("engine", "root", "said"),
+    [("docker", False, "take root"), ("docker", True, "take unshare, "), ("buildah", False, "")],
 )
-def test_without_root_it_says_what_was_not_run(monkeypatch, capsys, engine, root, said):
+def test_where_pods_cannot_be_run_it_says_so(monkeypatch, capsys, engine, root, said):
     looked = []
 
     async def inspected(once, say):
@@ -59,10 +60,12 @@ def test_without_root_it_says_what_was_not_run(monkeypatch, capsys, engine, root
     monkeypatch.setattr(build.os, "geteuid", lambda: 0 if root else 1000)
     monkeypatch.setattr(build, "find", lambda prefix: engines.Engine(engine, "p/"))
     monkeypatch.setattr(build, "inspected", inspected)
+    monkeypatch.setattr(build.shutil, "which", lambda name: None)
     assert build.main() == (0 if said else 1)
     assert looked == ([engine] if said else [])
     out, error = capsys.readouterr()
     assert said in out
+    assert ("not run: the chart's pods" in out) is bool(said)
     assert ("takes root" in error) is not bool(said)
 
 

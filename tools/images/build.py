@@ -104,6 +104,14 @@ def shared(engine: Engine) -> None:
     say(f"shared   the runtime is one layer of {', '.join(image for image in IMAGES if lowest[image] == most)}")
 
 
+def lacking() -> str:
+    """What running pods would take and is not here; "" when all is."""
+    if os.geteuid() != 0:
+        return "root"
+    missing = [name for name in ("unshare", "nsenter", "ip", "mount") if shutil.which(name) is None]
+    return f"{', '.join(missing)} (Linux: util-linux, iproute2)" if missing else ""
+
+
 def start(engine: Engine) -> None:
     """Runs what the chart renders on the images, in a network of its own; what was seen is printed. Raises EngineError."""
     command = ["unshare", "--net", sys.executable, "-m", "tools.images.trial"]
@@ -137,14 +145,15 @@ def run() -> None:
     if os.environ.get("TRIAL") == "0":
         say("not run: the images were built and not started (TRIAL=0)")
         return
-    if os.geteuid() == 0:
+    wanting = lacking()
+    if not wanting:
         start(engine)
     elif engine.name == "buildah":
-        raise EngineError("the images were built and not started: with buildah alone that takes root")
+        raise EngineError(f"the images were built and not started: with buildah alone that takes {wanting}")
     else:
         asyncio.run(inspected(partial(once, engine), say))
         say(
-            f"not run: the chart's pods on the images; with {engine.name} too that takes root, for their namespaces and volumes"
+            f"not run: the chart's pods on the images; with {engine.name} too their namespaces and volumes take {wanting}"
         )
 
 
