@@ -109,6 +109,12 @@ LOOP: Final[tuple[Row, ...]] = (
                 ((f"time() - min by (use) (lilitong_signing_key_made_timestamp_seconds{{{HERE}}})", "{{use}}"),),
             ),
             Panel(
+                "Venue codes of a former key, shown an hour",
+                "short",
+                ((f"sum(increase(lilitong_venue_code_former_key_total{{{HERE}}}[1h]))", "codes"),),
+                "Posters that still hang; at none the former key can be retired.",
+            ),
+            Panel(
                 "Hits that led nowhere",
                 "short",
                 ((f"sum by (cause) (increase(lilitong_exposure_dropped_total{{{HERE}}}[1h]))", "{{cause}}"),),
