@@ -62,8 +62,8 @@ def test_servers_that_could_not_become_a_cluster_in_place_are_not_asked_to(tmp_p
     )
 
 
-@pytest.mark.parametrize("there", [None, 0, 3])
-def test_servers_that_are_as_many_or_none_yet_are_upgraded(tmp_path, there):
+@pytest.mark.parametrize("there", [None, 0, 2, 3])
+def test_servers_that_are_as_many_or_none_yet_or_short_of_one_are_upgraded(tmp_path, there):
     assert upgraded(tmp_path, there, 3).returncode == 0
 
 

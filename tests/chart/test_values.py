@@ -17,6 +17,7 @@ REFUSED = {
     "venue cannot have several replicas, because its volume is for one node": (None, "services.venue.replicas=2"),
     "set services.quarantine.vault.volume.accessMode": (None, "services.quarantine.autoscaling.enabled=true"),
     "minReplicas is above maxReplicas": (None, "services.gateway.autoscaling.enabled=true,services.gateway.autoscaling.minReplicas=9"),
+    "would scale at 70 percent of a core, which it never reaches": (None, "services.gateway.autoscaling.enabled=true,services.gateway.resources.limits.cpu=500m"),
     "would undo each other at every upgrade": (None, "services.gateway.autoscaling.enabled=true,services.gateway.replicas=3"),
     "tls.mode off is for profile quickstart only": (PRODUCTION, "tls.mode=off"),
     "postgres.mode quickstart is one pod without a replica or backup": (PRODUCTION, "postgres.mode=quickstart"),
@@ -104,6 +105,11 @@ def test_a_volume_of_one_pod_is_replaced_as_one_of_one_node_is():
 def test_what_the_schema_does_not_know_is_refused(setting):
     with pytest.raises(rendering.HelmError, match="don't meet the specifications"):
         rendering.render(settings=[setting])
+
+
+@pytest.mark.parametrize("limit", ["1", "701m", "2", "1.5"])
+def test_a_limit_of_cpu_above_the_mark_lets_a_service_scale(limit):
+    assert rendering.render(settings=["services.gateway.autoscaling.enabled=true", f"services.gateway.resources.limits.cpu={limit}"])  # fmt: skip
 
 
 @pytest.mark.parametrize("size", ["20G", "500M", "2Ti"])

@@ -138,9 +138,9 @@ before the new are ready; both would wait for ever. Streams are made anew from t
 {{- define "lilitong.natsInPlace" -}}
 {{- $name := printf "%s-nats" (include "lilitong.fullname" .) -}}
 {{- $there := (lookup "apps/v1" "StatefulSet" .Release.Namespace $name).spec | default dict -}}
-{{- $now := int $there.replicas -}}
-{{- if and (eq .Values.nats.mode "quickstart") (gt $now 0) (ne $now (int .Values.nats.quickstart.replicas)) -}}
-{{- fail (printf "nats.quickstart.replicas cannot go from %d to %d in place. The servers start anew and the outboxes fill them, nothing is lost: kubectl -n %s delete statefulset,pvc -l app.kubernetes.io/instance=%s,app.kubernetes.io/component=nats, then upgrade." $now (int .Values.nats.quickstart.replicas) .Release.Namespace .Release.Name) -}}
+{{- $now := int $there.replicas -}}{{- $asked := int .Values.nats.quickstart.replicas -}}
+{{- if and (eq .Values.nats.mode "quickstart") (gt $now 0) (ne $now $asked) (or (eq $now 1) (eq $asked 1)) -}}
+{{- fail (printf "nats.quickstart.replicas cannot go from %d to %d in place. The servers start anew and the outboxes fill them, nothing is lost: kubectl -n %s delete statefulset,pvc -l app.kubernetes.io/instance=%s,app.kubernetes.io/component=nats, then upgrade." $now $asked .Release.Namespace .Release.Name) -}}
 {{- end -}}
 {{- $encrypted := false -}}
 {{- range ($there.template | default dict | dig "spec" "volumes" list) -}}{{- if eq .name "tls" -}}{{- $encrypted = true -}}{{- end -}}{{- end -}}

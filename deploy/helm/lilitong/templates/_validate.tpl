@@ -32,6 +32,13 @@ alone can tell is in values.schema.json.
 {{- if and $s.autoscaling.enabled (gt (int $s.autoscaling.minReplicas) (int $s.autoscaling.maxReplicas)) -}}
 {{- $_ := set $ "contradictions" (append $.contradictions (printf "services.%s.autoscaling.minReplicas is above maxReplicas." $service)) -}}
 {{- end -}}
+{{- $limit := dig "limits" "cpu" "" $s.resources | toString -}}
+{{- if and $s.autoscaling.enabled $limit -}}
+{{- $most := ternary (trimSuffix "m" $limit | float64) (mulf (trimSuffix "m" $limit | float64) 1000) (hasSuffix "m" $limit) -}}
+{{- if le $most (mulf $s.autoscaling.cpu 10 | float64) -}}
+{{- $_ := set $ "contradictions" (append $.contradictions (printf "services.%s may use %s of CPU at most and would scale at %d percent of a core, which it never reaches: raise resources.limits.cpu or lower autoscaling.cpu." $service $limit (int $s.autoscaling.cpu))) -}}
+{{- end -}}
+{{- end -}}
 {{- if and $s.autoscaling.enabled (ne (int $s.replicas) 1) -}}
 {{- $_ := set $ "contradictions" (append $.contradictions (printf "services.%s has both replicas: %d and autoscaling, which would undo each other at every upgrade: leave replicas at 1 and set autoscaling.minReplicas." $service (int $s.replicas))) -}}
 {{- end -}}
