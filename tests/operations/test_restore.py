@@ -43,21 +43,23 @@ async def test_a_restored_record_with_an_empty_bus_finds_whom_a_case_met_before_
     folder, backup = state_dir / f"lost-{way.__name__}", way(state_dir / way.__name__)
     stack = await Stack.start(folder)
     district = District(stack)
-    await district.start_policy()
-    place, gate = await scene.venue(district), await scene.gate(district)
-    first, second, *guests = await scene.people(district, 12)
-    (stranger,) = await scene.people(district, 1)
-    await scene.visit(district, place, [first, *guests[:5]])
-    await scene.confirm(district, first)
-    await restricted(stack, district, gate, [first, *guests[:5]])
-    later = await scene.venue(district)
-    await scene.visit(district, later, [second, *guests[5:]])
-    vault = folder / "vault/quarantine"
-    began = time.monotonic()
-    await backup.save(stack.database, stack.database_name, vault)
-    saving = time.monotonic() - began
-    await district.close()
-    await stack.stop()
+    try:
+        await district.start_policy()
+        place, gate = await scene.venue(district), await scene.gate(district)
+        first, second, *guests = await scene.people(district, 12)
+        (stranger,) = await scene.people(district, 1)
+        await scene.visit(district, place, [first, *guests[:5]])
+        await scene.confirm(district, first)
+        await restricted(stack, district, gate, [first, *guests[:5]])
+        later = await scene.venue(district)
+        await scene.visit(district, later, [second, *guests[5:]])
+        vault = folder / "vault/quarantine"
+        began = time.monotonic()
+        await backup.save(stack.database, stack.database_name, vault)
+        saving = time.monotonic() - began
+    finally:
+        await district.close()
+        await stack.stop()
 
     # The catastrophe: the database and the bus are gone. What is left: the secrets, the backup, and of the vault what the way says.
     shutil.rmtree(folder / "postgres")
