@@ -1,5 +1,7 @@
 """`python -m checkpoint`: serve until SIGTERM; `migrate` and `bus` prepare its schema and its streams. Settings: CHECKPOINT_…."""
 
+import chassis.early  # noqa: F401, I001 - before what takes its time
+
 import sys
 
 from chassis import commands

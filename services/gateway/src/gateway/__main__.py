@@ -1,5 +1,7 @@
 """`python -m gateway`: serve until SIGTERM; settings come from GATEWAY_… variables."""
 
+import chassis.early  # noqa: F401, I001 - before what takes its time
+
 import sys
 
 from chassis import commands
