@@ -52,7 +52,7 @@ async def wire(service: Service, *, settings: CheckpointSettings, clock: Clock) 
 
     # Scans have connections of their own: a slow search or a burst of events never keeps them waiting.
     db = await store_of(settings, application_name=NAME, max_size=settings.pool_size)
-    service.closer("pool", lambda: pool.close(db))
+    service.closer("pool", lambda: pool.close(db), limit=8)
     hot = await store_of(
         settings,
         application_name=f"{NAME}-scans",
@@ -61,7 +61,7 @@ async def wire(service: Service, *, settings: CheckpointSettings, clock: Clock) 
         statement_seconds=5.0,
         lock_seconds=2.0,
     )
-    service.closer("scans_pool", lambda: pool.close(hot))
+    service.closer("scans_pool", lambda: pool.close(hot), limit=8)
     await partitions.maintain(db, clock)
 
     bus = bus_of(service, settings)
