@@ -198,6 +198,7 @@ async def test_a_key_that_wraps_somebodys_is_not_retired(replica):
         await replica.retire(1)
     with pytest.raises(KeyVersionError, match="people-kek 2 is in use"):
         await replica.retire(2)
+    assert await replica.versions() == [1, 1]
     await replica.rewrap()
     await replica.retire(1)
     with pytest.raises(KeyVersionError, match="retired already"):
@@ -267,6 +268,20 @@ async def test_people_under_a_key_that_is_not_here_are_told_before_anything_is_d
     with pytest.raises(DomainError) as refused:
         await lost.names(await world.pool.fetchval("SELECT array_agg(resident_id) FROM residents"))
     assert (refused.value.kind, refused.value.reason) == (Kind.UNAVAILABLE, "KEY_MISSING")
+
+
+async def test_after_a_key_is_lost_for_good_the_service_starts_again_without_those_people(replica, world, tmp_path):
+    (lost,) = await replica.people(1)
+    (tmp_path / "vault/secrets/people-kek.bin").unlink()
+    with pytest.raises(KeyVersionError, match=r"people-kek\.bin is missing"):
+        await Replica(world).start()
+    await replica.rotate()
+    async with world.pool.acquire() as conn, conn.transaction():
+        await rewrapping.retire(conn, replica.wrapping, 1, world.clock.now(), lost=True)
+    started = await Replica(world).start()
+    assert await started.names(await started.people(1)) == ["王芳"]
+    with pytest.raises(DomainError, match="KEY_MISSING"):
+        await started.names([lost])
 
 
 @pytest.mark.case("wrong caller")

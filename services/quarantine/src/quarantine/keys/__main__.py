@@ -45,6 +45,9 @@ def arguments() -> argparse.ArgumentParser:
     retire = commands.add_parser("retire", help="end a key-encryption key that wraps nobody's data key any more")
     retire.add_argument("name", choices=[KEK])
     retire.add_argument("version", type=int)
+    retire.add_argument(
+        "--lost", action="store_true", help="even if people are wrapped by it, who cannot be read any more"
+    )
     return parser
 
 
@@ -98,7 +101,7 @@ async def _on_keks(pool: asyncpg.Pool, wrapping: Wrapping, given: argparse.Names
             _say(f"{KEK} {made.version} wraps from {made.begins_at:%Y-%m-%d %H:%M:%S}Z on; run `rewrap` then")
             return 0
         if given.command == "retire":
-            await rewrapping.retire(conn, wrapping, given.version, now)
+            await rewrapping.retire(conn, wrapping, given.version, now, lost=given.lost)
             _say(f"{KEK} {given.version} is retired: its file may be taken away")
             return 0
         await key_versions.load(conn, [wrapping.keks], now)

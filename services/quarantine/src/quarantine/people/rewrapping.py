@@ -79,14 +79,16 @@ async def _round(
     return done, unreadable
 
 
-async def retire(conn: Connection, wrapping: Wrapping, version: int, now: datetime) -> None:
+async def retire(conn: Connection, wrapping: Wrapping, version: int, now: datetime, *, lost: bool = False) -> None:
     """Believe this KEK no more, in the caller's transaction. Raises `KeyVersionError` while it wraps anybody's data key.
+
+    `lost`: even then, since nobody has the key any more and those people cannot be read; else nothing could ever start again.
 
     The version's row is changed first: whoever registers somebody by it holds that row, so that the count sees them all.
     """
     await key_versions.retire(conn, wrapping.keks, version, now)
     people = (await store.counted(conn)).get(version, 0)
-    if people:
+    if people and not lost:
         raise KeyVersionError(
             f"{wrapping.keks.source.file(version)} wraps the data keys of {people} people: run `rewrap` first"
         )
