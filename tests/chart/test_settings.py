@@ -2,9 +2,11 @@
 
 import base64
 from importlib import import_module
+from typing import Annotated
 
 import pytest
 from chassis.settings import load
+from pydantic import TypeAdapter
 
 from tools.chart import rendering
 from tools.chart.rules import SERVICES, component
@@ -54,6 +56,20 @@ def test_what_values_say_of_settings_is_known_to_the_service(service):
     values = rendering.parse((rendering.CHART / "values.yaml").read_text())[0]
     assert values["services"][service]["settings"].keys() <= settings_of(service).model_fields.keys()
     assert values["settings"].keys() <= settings_of(service).model_fields.keys()
+
+
+PLACES = {"nats_url", "database_url", "trace_exporter", "listen", "metrics_listen", "health_listen"}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_each_service_takes_the_addresses_that_a_profile_gives_it(objects, service):
+    fields, prefix, taken = settings_of(service).model_fields, f"{service.upper()}_", set()
+    for entry in (entry for item in objects for one in rendering.containers(item) for entry in one.get("env", [])):
+        name = entry["name"].removeprefix(prefix).lower()
+        if entry["name"].startswith(prefix) and "value" in entry and (name in PLACES or name.endswith("_target")):
+            TypeAdapter(Annotated[fields[name].annotation, *fields[name].metadata]).validate_python(entry["value"])
+            taken.add(name)
+    assert {"listen", "metrics_listen"} <= taken
 
 
 @pytest.mark.parametrize("service", SERVICES)

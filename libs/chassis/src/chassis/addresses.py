@@ -33,6 +33,15 @@ def _place(text: str, expected: str, *, port: bool = True) -> str:
     return text
 
 
+def collector(text: str) -> str:
+    """An OTLP receiver: `host:port`, or http or https with them."""
+    scheme, _, rest = text.rpartition("://")
+    if scheme not in {"", "http", "https"}:
+        raise ValueError("must be otlp:host:port or otlp:http://host:port")
+    _place(rest.removesuffix("/"), "must be otlp:host:port or otlp:http://host:port")
+    return text
+
+
 def web(text: str) -> str:
     """An http or https URL."""
     found = _split(text, "must be http://host or https://host")

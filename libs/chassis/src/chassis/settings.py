@@ -99,9 +99,9 @@ def _exporter(text: str) -> str:
     if text == "none" or (kind == "file" and target):
         return text
     if kind == "otlp":
-        addresses.place(target)
+        addresses.collector(target)
         return text
-    raise ValueError("must be none, file:path or otlp:host:port")
+    raise ValueError("must be none, file:path, otlp:host:port or otlp:http://host:port")
 
 
 Listen = Annotated[str, AfterValidator(addresses.place)]

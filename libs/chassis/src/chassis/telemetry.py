@@ -85,8 +85,9 @@ def setup(service: str, *, exporter: str = "none", ratio: float = 1.0, metrics_l
     """Make this context's tracer. Call before servers and tasks are started, so that they inherit it.
 
     `exporter`: `none`, `file:<path>` (one JSON object per ended span, appended, written at once) or
-    `otlp:<host:port>` (gRPC, in clear; inside the cluster the mesh or network policy protects it). `ratio` (0…1) of
-    new traces is kept; a parent's decision is always followed. `metrics_listen` is `host:port`, "" for none.
+    `otlp:<host:port>` (gRPC, in clear; inside the cluster the mesh or network policy protects it; encrypted with `https://`
+    before it). `ratio` (0…1) of new traces is kept; a parent's decision is always followed. `metrics_listen` is `host:port`,
+    "" for none.
     """
     provider = TracerProvider(
         sampler=ParentBased(TraceIdRatioBased(ratio)),
