@@ -291,6 +291,23 @@ def test_a_vault_whose_keys_are_all_provided_writes_nothing_and_names_the_one_th
     assert {"..data", "..2026_11_25", "venue-code.pem"} == {path.name for path in provided.iterdir()}
 
 
+def test_what_lies_in_a_folder_that_cannot_be_entered_is_not_there(tmp_path, key_pem):
+    provided = mounted(tmp_path / "secret", {"venue-code.pem": key_pem})
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    program = (
+        "import sys, pathlib; from passes.vault import DirectoryVault\n"
+        "closed, provided = map(pathlib.Path, sys.argv[1:]); vault = DirectoryVault(closed / 'vault', provided=provided)\n"
+        "print(vault.has('venue-code.pem'), vault.has('venue-screens.bin'))\n"
+    )
+    answer = subprocess.run(
+        [*unprivileged(), sys.executable, "-c", program, str(closed), str(provided)],
+        env=os.environ | {"PYTHONPATH": str(Path(vaults.__file__).parents[1])},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert answer.stdout == "True False\n", answer.stderr
+
+
 def unprivileged() -> list[str]:
     """To root no folder is read-only."""
     if os.geteuid() != 0:

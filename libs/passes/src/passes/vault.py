@@ -182,8 +182,12 @@ class DirectoryVault:
         return key
 
     def has(self, file: str) -> bool:
-        places = (self._secrets if file.endswith(".bin") else self._keys, self._provided)
-        return any(place is not None and (place / file).exists() for place in places)
+        if self._provided is not None and (self._provided / file).exists():
+            return True
+        try:
+            return ((self._secrets if file.endswith(".bin") else self._keys) / file).exists()
+        except PermissionError:  # of a folder that is not ours to enter, as where every key is provided
+            return False
 
     def _named(self, folder: Path, name: str, suffix: str, make: Callable[[], bytes]) -> bytes:
         if not _NAME.fullmatch(name):
