@@ -98,6 +98,19 @@ def test_without_the_key_that_wraps_all_others_there_is_no_copy_wherever_it_shou
     assert keys.seal(vault, provided, pem(recipient))
 
 
+@pytest.mark.parametrize("where", ["vault", "provided"])
+def test_a_later_version_of_the_key_that_wraps_all_others_is_enough_where_the_first_is_retired(
+    vault, provided, recipient, where
+):
+    (vault / "secrets" / f"{KEK}.bin").unlink()
+    folder = vault / "secrets" if where == "vault" else provided["venue-keys"]
+    (folder / f"{KEK}-old.bin").write_bytes(b"k" * 32)
+    with pytest.raises(BackupError, match="without it nobody's record can be read"):
+        keys.seal(vault, provided, pem(recipient))
+    (folder / f"{KEK}-2.bin").write_bytes(b"k" * 32)
+    assert keys.seal(vault, provided, pem(recipient))
+
+
 def test_the_pods_step_writes_a_copy_for_its_owner_alone_and_deletes_what_is_old(vault, provided, recipient, tmp_path):
     volume = tmp_path / "volume"
     volume.mkdir()
