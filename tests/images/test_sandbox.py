@@ -5,10 +5,12 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from tools.images import cgroups
 from tools.images.workspace import ROOT
 
 pytestmark = [
@@ -21,7 +23,7 @@ pytestmark = [
 RUN = """
 import asyncio, json, sys
 from pathlib import Path
-from tools.images import names, pods, sandbox, servers
+from tools.images import kubelet as running_pods, pods, sandbox, servers
 from tools.images.kubelet import Kubelet
 from tools.images.volumes import PodError, Store
 
@@ -42,6 +44,7 @@ async def run(item, folder):
     finally:
         await kubelet.close()
 
+running_pods.PATIENCE = float(sys.argv[3])
 asyncio.run(run(json.loads(sys.argv[1]), Path(sys.argv[2])))
 """
 # A kubelet makes one dollar of two.
@@ -80,9 +83,11 @@ def run(tmp_path):
     folder = Path(subprocess.run(["mktemp", "-d"], check=True, capture_output=True, text=True).stdout.strip())
     folder.chmod(0o755)
 
-    def started(item):
-        command = ["unshare", "--net", sys.executable, "-c", RUN, json.dumps(item), str(folder)]
+    def started(item, patience=30, *, wait=True):
+        command = ["unshare", "--net", sys.executable, "-c", RUN, json.dumps(item), str(folder), str(patience)]
         env = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)])}
+        if not wait:
+            return subprocess.Popen(command, cwd=ROOT, env=env)
         done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT, env=env, timeout=60)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
@@ -123,3 +128,38 @@ def test_without_an_fs_group_a_secret_cannot_be_read(run):
     item = manifest("cat /keys/key")
     del item["spec"]["securityContext"]["fsGroup"]
     assert "Permission denied" in run(item)
+
+
+def held(pid, seconds=20.0):
+    """Processes of the container that the trial with this id started, once there are any, and their group's folder."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        for folder in (cgroups.BASE / "memory", cgroups.BASE):
+            group = folder / f"lilitong-{pid}-pod-one"
+            if group.exists() and (found := (group / "cgroup.procs").read_text().split()):
+                return group, found
+        time.sleep(0.05)
+    raise AssertionError("it does not start")
+
+
+def gone(group, seconds=5.0):
+    until = time.monotonic() + seconds
+    while group.exists() and (group / "cgroup.procs").read_text():
+        assert time.monotonic() < until, "it lives on"
+        time.sleep(0.05)
+
+
+def test_a_container_goes_with_the_trial_however_that_ends(run):
+    trial = run(manifest("sleep 60"), wait=False)
+    group, _ = held(trial.pid)
+    trial.kill()
+    trial.wait()
+    gone(group)
+    group.rmdir()
+
+
+def test_a_container_that_takes_too_long_is_taken_down(run):
+    trial = run(manifest("sleep 60"), patience=3, wait=False)
+    group, _ = held(trial.pid)
+    assert trial.wait(30) == 0
+    assert not group.exists()

@@ -11,11 +11,11 @@ import signal
 import sys
 from pathlib import Path
 
-NO_NEW_PRIVILEGES, DROP_FROM_BOUNDING_SET = 38, 24  # of prctl(2)
+WITH_PARENT, DROP_FROM_BOUNDING_SET, NO_NEW_PRIVILEGES = 1, 24, 38  # of prctl(2)
 
 
 def forgo(option: int, value: int) -> None:
-    """Gives something up for good. Raises OSError."""
+    """Gives something up. Raises OSError."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(option, value, 0, 0, 0):
         raise OSError(ctypes.get_errno(), f"prctl {option} {value}")
@@ -33,6 +33,9 @@ def main(root: str, identity: str, folder: str, path: str, *program: str) -> Non
     os.setresgid(group, group, group)
     os.setresuid(user, user, user)  # from root to another: no capability is left
     forgo(NO_NEW_PRIVILEGES, 1)
+    forgo(
+        WITH_PARENT, signal.SIGKILL
+    )  # life without it; the change of the user has undone what `unshare --kill-child` set
     for number in (signal.SIGPIPE, signal.SIGXFSZ):  # this interpreter ignores them, and the next program would too
         signal.signal(number, signal.SIG_DFL)
     os.execvpe(program[0], program, os.environ | {"PATH": path})  # noqa: S606 - that is what it is for

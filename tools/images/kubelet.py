@@ -223,6 +223,7 @@ class Kubelet:
 async def _ended(process: Process) -> None:
     """Kills a container that is still there, and takes its control group away."""
     if process.process.returncode is None:
+        process.signal(signal.SIGKILL)  # itself: the one that waits for it would leave it behind
         process.process.kill()
         await process.process.wait()
     await process.forget()
