@@ -130,14 +130,18 @@ def test_without_an_fs_group_a_secret_cannot_be_read(run):
     assert "Permission denied" in run(item)
 
 
+def entered(pid):
+    return "\nUid:\t65532\t" in Path(f"/proc/{pid}/status").read_text()
+
+
 def held(pid, seconds=20.0):
-    """Processes of the container that the trial with this id started, once there are any, and their group's folder."""
+    """Control group of the container that the trial with this id started, once it is what it is to be."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         for folder in (cgroups.BASE / "memory", cgroups.BASE):
             group = folder / f"lilitong-{pid}-pod-one"
-            if group.exists() and (found := (group / "cgroup.procs").read_text().split()):
-                return group, found
+            if group.exists() and any(map(entered, (group / "cgroup.procs").read_text().split())):
+                return group
         time.sleep(0.05)
     raise AssertionError("it does not start")
 
@@ -151,7 +155,7 @@ def gone(group, seconds=5.0):
 
 def test_a_container_goes_with_the_trial_however_that_ends(run):
     trial = run(manifest("sleep 60"), wait=False)
-    group, _ = held(trial.pid)
+    group = held(trial.pid)
     trial.kill()
     trial.wait()
     gone(group)
@@ -160,6 +164,6 @@ def test_a_container_goes_with_the_trial_however_that_ends(run):
 
 def test_a_container_that_takes_too_long_is_taken_down(run):
     trial = run(manifest("sleep 60"), patience=3, wait=False)
-    group, _ = held(trial.pid)
+    group = held(trial.pid)
     assert trial.wait(30) == 0
     assert not group.exists()

@@ -33,9 +33,8 @@ def main(root: str, identity: str, folder: str, path: str, *program: str) -> Non
     os.setresgid(group, group, group)
     os.setresuid(user, user, user)  # from root to another: no capability is left
     forgo(NO_NEW_PRIVILEGES, 1)
-    forgo(
-        WITH_PARENT, signal.SIGKILL
-    )  # life without it; the change of the user has undone what `unshare --kill-child` set
+    # Life without its parent: the change of the user has undone what `unshare --kill-child` had set.
+    forgo(WITH_PARENT, signal.SIGKILL)
     for number in (signal.SIGPIPE, signal.SIGXFSZ):  # this interpreter ignores them, and the next program would too
         signal.signal(number, signal.SIG_DFL)
     os.execvpe(program[0], program, os.environ | {"PATH": path})  # noqa: S606 - that is what it is for
