@@ -34,9 +34,7 @@ class Authority:
         )
         _write(self.certificate, own.sign(self._key, hashes.SHA256()))
 
-    def issue(
-        self, name: str, *, address: str = "127.0.0.1", names: Sequence[str] = (), expired: bool = False
-    ) -> Pair:
+    def issue(self, name: str, *, address: str = "127.0.0.1", names: Sequence[str] = (), expired: bool = False) -> Pair:
         """A certificate for a server at `address` that is called `names`, or for a client, which nobody asks for either."""
         key = ec.generate_private_key(ec.SECP256R1())
         until = datetime.now(UTC) - timedelta(hours=1) if expired else datetime.now(UTC) + _DAY
