@@ -71,7 +71,7 @@ lock: ## Renew the hash-pinned locks: development's, then those of the images, w
 operations: setup ## Make the dashboards, the list of metrics and the capacity table anew
 	@$(VENV)/python -m tools.operations write
 
-images: setup ## Build the five images with buildah, podman or docker, tell their sizes, start them and play the loop on them
+images: setup ## Build the five images with buildah, podman or docker, tell their sizes, run the chart's pods on them
 	@$(VENV)/python -m tools.images.build
 
 clean: ## Remove everything that the commands above made, the virtual environment included
