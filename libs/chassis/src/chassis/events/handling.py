@@ -1,6 +1,7 @@
 """What happens to one delivery: inbox, effect and commit in one transaction; else back-off, else a dead letter."""
 
 import inspect
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from chassis.events import inbox, metrics
 from chassis.events.bus import Bus, BusUnavailableError
 from chassis.events.durables import Durable
 from chassis.events.failures import reason, transient
+from chassis.events.held import Held
 from chassis.events.inbox import Claim, NoPartitionError
 from chassis.events.lanes import Retry
 from chassis.events.model import PoisonError, Received
@@ -89,6 +91,10 @@ class Handling:
     subscription: Subscription
     clock: Clock
     holder: UUID = field(default_factory=uuid4)
+    held: Held = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.held = Held(self.subscription.durable)
 
     async def event(self, event: Received, accepted: datetime) -> Outcome:
         """A delivery from the stream, which accepted it at that time by the machine's clock."""
@@ -152,7 +158,7 @@ class Handling:
 
     def _hold(self, error: BaseException) -> Outcome:
         metrics.HELD.labels(self.subscription.durable).inc()
-        _log.warning("event_held", durable=self.subscription.durable, error=type(error).__name__)
+        self.held.tell(error, time.monotonic())
         return Outcome(Retry(HOLD_S, own_fault=False))
 
     def _without_partition(self, event: Received) -> Outcome:
