@@ -81,6 +81,7 @@ CHINESE: Final[Mapping[str, str]] = {
     "INVALID_REQUEST": "请求内容不符合要求，请看各字段的说明。",
     "JSON_REQUIRED": "请以 application/json 发送，不要压缩传输。",
     "KEY_MISSING": "所需密钥暂不可用，请稍后再试。",
+    "KEY_RETIRED": "密钥刚刚更换，请重试。",
     "LABORATORY_CANNOT_APPROVE": "录入检验结果的人不能批准该病例。",
     "LABORATORY_HAS_NO_VOICE": "录入检验结果的人不能参与由该结果引起的召回决定。",
     "LAB_RESULT_DIFFERS": "同一病例的各次批准须依据同一检验结果。",
