@@ -4,13 +4,21 @@ import asyncio
 import ssl
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from errno import EMFILE
 
 import httpx
 import pytest
+from chassis.certificates import TlsError
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from devstack.certificates import Authority
 from gateway.lines import Lines
-from gateway.server import RestServer
+from gateway.server import RestServer, _BoundServer
+from gateway.trial import tried
 
 pytestmark = [pytest.mark.connected, pytest.mark.feature("X2")]
 
@@ -117,6 +125,56 @@ async def test_a_client_that_never_ends_its_request_keeps_no_renewed_certificate
             await asyncio.sleep(5)  # the former worker is told to end, and cannot
             assert await shown(port) == newest
         assert await get(f"https://127.0.0.1:{port}/", authority) == "heard"
+
+
+def unfit(folder):
+    """A certificate in the server's files that OpenSSL takes and the server's library does not."""
+    key = ec.generate_private_key(ec.SECP224R1())
+    name, now = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "server")]), datetime.now(UTC)
+    draft = x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(days=1), now + timedelta(days=1))
+    (folder / "server.crt").write_bytes(draft.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
+    (folder / "server.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return folder / "server.crt", folder / "server.key"
+
+
+async def test_a_certificate_that_the_library_would_die_of_changes_nothing_and_the_next_good_one_does(
+    serving, tmp_path
+):
+    port, authority = serving
+    former = await shown(port)
+    unfit(tmp_path)
+    await asyncio.sleep(3)
+    assert await shown(port) == former
+    assert await get(f"https://127.0.0.1:{port}/", authority) == "heard"
+    newest = renew(authority, tmp_path)
+    await asyncio.sleep(4)
+    assert await shown(port) == newest
+
+
+async def test_a_certificate_that_the_library_would_die_of_is_told_before_it_is_served(tmp_path):
+    certificate, key = unfit(tmp_path)
+    with pytest.raises(TlsError, match=r"X\.509 certificate of version 3"):
+        await tried(certificate, key)
+    pair = Authority(tmp_path, "ours").issue("good")
+    await tried(pair.certificate, pair.key)
+
+
+async def test_a_renewal_for_which_there_is_no_descriptor_is_tried_again(serving, tmp_path, monkeypatch):
+    port, authority = serving
+    taken, real = [], _BoundServer._share
+
+    def share(server):
+        if not taken:
+            taken.append(server)
+            raise OSError(EMFILE, "Too many open files")
+        real(server)
+
+    monkeypatch.setattr(_BoundServer, "_share", share)
+    newest = renew(authority, tmp_path)
+    await asyncio.sleep(5)
+    assert taken
+    assert await shown(port) == newest
+    assert len(taken[0].wrks) == 1
 
 
 async def shown(port):

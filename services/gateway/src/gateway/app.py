@@ -6,10 +6,11 @@ from functools import partial
 
 from chassis import logs
 from chassis.auth import TokenVerifier
+from chassis.certificates import TlsError
 from chassis.clock import Clock
 from chassis.jwks import KeySource
 from chassis.run import Service
-from chassis.starting import clock_of, observe
+from chassis.starting import clock_of, observe, told
 from fastapi import FastAPI
 from prometheus_client import REGISTRY
 
@@ -25,6 +26,7 @@ from gateway.records import Records
 from gateway.server import RestServer
 from gateway.serving import Parts
 from gateway.settings import GatewaySettings
+from gateway.trial import tried
 from gateway.verification import Verifications
 
 
@@ -51,6 +53,9 @@ async def build(settings: GatewaySettings, clock: Clock, service: Service) -> No
     service.check("keys", lambda: gateway.keys.loaded)
 
     # In front.
+    if settings.tls_certificate is not None and settings.tls_key is not None:
+        with told(settings.variable("tls_certificate"), TlsError):
+            await tried(settings.tls_certificate, settings.tls_key)
     service.server(
         RestServer(
             settings.listen,

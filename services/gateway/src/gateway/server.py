@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from chassis.files import LOOK_EVERY, Watch
+from chassis.files import LOOK_EVERY, Watch, stamp
 from chassis.rpc.server import ListenError
 from chassis.rpc.tls import TlsError, check
 from granian import net
-from granian.constants import HTTPModes, Interfaces, SSLProtocols
+from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import AsyncWorker, Server
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.lines import Lines
+from gateway.trial import OLDEST_TLS, tried
 
 _log = structlog.get_logger("gateway.server")
 _BACKLOG = 1024
@@ -27,8 +28,6 @@ _STOPPING = 5.0
 _QUIET = 0.1
 _HANDOVER = 1.0  # for the new worker to be there
 _LAST_REQUESTS = 2.5  # of connections that are kept, each of which is answered with the wish to close it
-_OLDEST_TLS = SSLProtocols.tls12
-"""Envoy, and the ingress controllers made of it, speak nothing newer to what lies behind them unless they are told to."""
 
 
 class _Door:
@@ -76,7 +75,7 @@ class _BoundServer(Server):
             log_enabled=False,
             ssl_cert=certificate,
             ssl_key=key,
-            ssl_protocol_min=_OLDEST_TLS,
+            ssl_protocol_min=OLDEST_TLS,
         )
         self._bound = bound
         self._descriptor = -1
@@ -91,9 +90,10 @@ class _BoundServer(Server):
         Not by the library's own reload, which waits for the former worker's last client: one that stalls would put off every
         later renewal, for as long as it likes.
         """
-        self.build_ssl_context(certificate, key, None, _OLDEST_TLS, None, [], False)
-        former, descriptor, door = self.wrks.pop(), self._descriptor, self._door
-        self._share()
+        self.build_ssl_context(certificate, key, None, OLDEST_TLS, None, [], False)
+        descriptor, door = self._descriptor, self._door
+        self._share()  # before anything is changed: it fails when there is no descriptor left
+        former = self.wrks.pop()
         worker = self._spawn_worker(*self._spawned)
         self.wrks.append(worker)
         worker.start()  # type: ignore[no-untyped-call]
@@ -186,6 +186,12 @@ class RestServer:
             await asyncio.sleep(LOOK_EVERY)
             if watch.changed():
                 try:
+                    before = stamp(certificate), stamp(key)
+                    check(certificate=certificate, key=key)
+                    await tried(certificate, key)
+                    if (stamp(certificate), stamp(key)) != before:  # they are being written
+                        watch.again()
+                        continue
                     check(certificate=certificate, key=key)
                     server.renew(certificate, key)
                 except (TlsError, OSError) as error:
