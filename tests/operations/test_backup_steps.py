@@ -1,9 +1,11 @@
 """The steps of a release's backup: one snapshot for both containers, what fails leaves nothing that looks complete, what is old goes."""
 
 import asyncio
+import os
 import subprocess
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
@@ -120,7 +122,20 @@ async def test_a_dump_that_fails_leaves_no_backup_and_takes_none_away(database, 
     assert (dumped.returncode, dumped.stderr) == (1, "no space left\n")
     with pytest.raises(BackupError, match="pg_dump failed"):
         await held
-    assert folders.complete(volume) == [old]
+    assert [path.name for path in volume.iterdir()] == [old.name], "half a dump fills the volume for the next night"
+    assert (handshake / "over").exists()
+
+
+async def test_what_a_killed_run_left_is_gone_before_the_next_needs_the_room(tmp_path):
+    volume, handshake = tmp_path / "volume", tmp_path / "handshake"
+    handshake.mkdir()
+    now = datetime.now(UTC)
+    left = {age: volume / f"{folders.name_of(now - timedelta(hours=age))}.part" for age in (1, 7)}
+    for part in left.values():
+        part.mkdir(parents=True)
+    with pytest.raises(OSError, match="Connect call failed"):
+        await holding.hold("postgresql://postgres@127.0.0.1:1/none", volume, handshake, 30, 6 * 3600.0)
+    assert list(volume.iterdir()) == [left[1]], "one that may still run stays"
     assert (handshake / "over").exists()
 
 
@@ -176,6 +191,21 @@ def test_the_newest_complete_one_is_the_latest(tmp_path):
     made(tmp_path, 2, 1)
     (tmp_path / folders.name_of(NOW)).mkdir()  # without a manifest
     assert folders.chosen(tmp_path, folders.LATEST).name == folders.name_of(NOW - timedelta(days=1))
+    with pytest.raises(BackupError, match=r"is no complete backup; in .* are 2026-11-24T023000Z, 2026-11-25T023000Z"):
+        folders.chosen(tmp_path, folders.name_of(NOW))
+
+
+def test_a_manifest_is_on_its_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    """Or after a power cut an empty one makes a folder look complete, and it would be the newest."""
+    settled = []
+    real = os.fsync
+    monkeypatch.setattr(
+        os, "fsync", lambda file: (settled.append(str(Path(f"/proc/self/fd/{file}").readlink())), real(file))
+    )
+    (tmp_path / folders.DUMP).write_bytes(b"dump")
+    folders.write(tmp_path, {})
+    assert settled == [str(tmp_path / f"{folders.MANIFEST}.new")]
+    assert folders.sound(tmp_path).size == 4
 
 
 def test_the_volume_is_tried_and_what_it_holds_is_told(tmp_path, capfd):

@@ -1,6 +1,7 @@
 """Backups on a volume: a folder each, named by its moment; a manifest says that it is complete and what is in it."""
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -59,7 +60,14 @@ def write(folder: Path, inventory: Inventory) -> None:
     }
     draft = folder / f"{MANIFEST}.new"
     draft.write_text(json.dumps(manifest, indent=1))
+    settle(draft)
     draft.replace(folder / MANIFEST)
+
+
+def settle(path: Path) -> None:
+    """Wait until a file is on its disk: without that one that got its name before a crash may be empty after it."""
+    with path.open("rb") as written:
+        os.fsync(written.fileno())
 
 
 def read(folder: Path) -> Manifest:
@@ -93,24 +101,34 @@ def complete(volume: Path) -> list[Path]:
 
 
 def chosen(volume: Path, name: str) -> Path:
-    """The folder of a name, or of the newest for `latest`. Raises `BackupError`."""
-    if name != LATEST:
-        return volume / name
+    """The folder of a name, or of the newest for `latest`. Raises `BackupError`, which tells the names that there are."""
     if not (found := complete(volume)):
         raise BackupError(f"there is no complete backup in {volume}")
-    return found[-1]
+    if name == LATEST:
+        return found[-1]
+    if volume / name not in found:
+        raise BackupError(f"{name} is no complete backup; in {volume} are {', '.join(path.name for path in found)}")
+    return volume / name
 
 
 def prune(volume: Path, days: int, now: datetime) -> list[str]:
     """Deletes what is older than `days`, never the newest, and what other runs left unfinished; their names."""
     doomed = outdated(complete(volume), lambda path: moment_of(path.name), days, now)
-    for path in sorted(volume.glob(f"*{UNFINISHED}")):
-        began = moment_of(path.name.removesuffix(UNFINISHED))
-        if began is not None and now - began > _GIVEN_UP:
-            doomed.append(path)
+    doomed += _unfinished(volume, _GIVEN_UP, now)
     for path in doomed:
         shutil.rmtree(path)
     return [path.name for path in doomed]
+
+
+def make_room(volume: Path, given_up: timedelta, now: datetime) -> None:
+    """Delete what runs that were given up by now left unfinished: on a full volume no run would end that could do it."""
+    for path in _unfinished(volume, given_up, now):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _unfinished(volume: Path, given_up: timedelta, now: datetime) -> list[Path]:
+    found = [(moment_of(path.name.removesuffix(UNFINISHED)), path) for path in sorted(volume.glob(f"*{UNFINISHED}"))]
+    return [path for began, path in found if began is not None and now - began > given_up]
 
 
 def outdated(paths: Sequence[Path], made: Callable[[Path], datetime | None], days: int, now: datetime) -> list[Path]:

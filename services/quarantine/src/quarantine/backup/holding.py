@@ -5,8 +5,9 @@ from us when we gave up.
 """
 
 import asyncio
+import shutil
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -28,18 +29,26 @@ async def hold(url: str, volume: Path, handshake: Path, keep_days: int, seconds:
 
     """
     until = time.monotonic() + seconds
+    now = datetime.now(UTC)
+    part = volume / f"{folders.name_of(now)}{UNFINISHED}"
     try:
-        return await _held(url, volume, handshake, keep_days, until)
+        folders.make_room(volume, timedelta(seconds=seconds), now)
+        part.mkdir(parents=True, mode=0o700)
+        try:
+            found = await _held(url, part, handshake, until)
+        except BaseException:
+            shutil.rmtree(part, ignore_errors=True)  # on a full volume it would be in the way of the next
+            raise
     except BaseException:
         (handshake / "over").touch()
         raise
+    done = part.with_suffix("")
+    part.replace(done)
+    folders.prune(volume, keep_days, now)
+    return done, found
 
 
-async def _held(url: str, volume: Path, handshake: Path, keep_days: int, until: float) -> tuple[Path, Inventory]:
-    now = datetime.now(UTC)
-    done = volume / folders.name_of(now)
-    part = done.with_name(done.name + UNFINISHED)
-    part.mkdir(parents=True, mode=0o700)
+async def _held(url: str, part: Path, handshake: Path, until: float) -> Inventory:
     connection = await asyncpg.connect(url)
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
@@ -52,9 +61,7 @@ async def _held(url: str, volume: Path, handshake: Path, keep_days: int, until: 
     finally:
         await connection.close()
     folders.write(part, found)
-    part.replace(done)
-    folders.prune(volume, keep_days, now)
-    return done, found
+    return found
 
 
 async def _dumped(handshake: Path, until: float) -> None:

@@ -82,6 +82,7 @@ def save(sealed: bytes, volume: Path, keep_days: int, now: datetime) -> Path:
     draft = path.with_suffix(".part")
     draft.touch(mode=0o600)
     draft.write_bytes(sealed)
+    folders.settle(draft)
     draft.replace(path)
     for old in folders.outdated(
         copies(volume), lambda one: folders.moment_of(one.stem), keep_days, now.astimezone(UTC)
