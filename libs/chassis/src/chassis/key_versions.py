@@ -121,6 +121,9 @@ class Versions(Generic[K]):
             else:
                 held[row.version] = key
         begun = [row.version for row in rows if row.version in held and row.begins_at <= now]
+        # Where this clock is behind that of whoever retired the former ones, for which the next must have begun.
+        if not begun and all(row.begins_at > now for row in rows if row.retired_at is None):
+            begun = sorted(held)[:1]
         self._rows, self._held = rows, held
         self._current = (max(begun), held[max(begun)]) if begun else None
         if newest := [row.made_at for row in rows if row.retired_at is None]:

@@ -29,7 +29,7 @@ from quarantine.issuing.signing import PassMaker
 from quarantine.keys import changing, watch
 from quarantine.keys.ring import KeyRing
 from quarantine.keys.rpc import KeyRpc
-from quarantine.people import cards
+from quarantine.people import cards, rewrapping
 from quarantine.people.details import PersonKeys
 from quarantine.people.wrapping import Wrapping, keks_of
 from quarantine.register.rpc import RegisterRpc
@@ -134,6 +134,7 @@ async def _first_keys(
 async def _known_keks(clock: Clock, pool: asyncpg.Pool, keks: Versions[bytes]) -> None:
     """Not one person's record may be out of reach because a KEK is missing, or was changed for another under its name."""
     async with pool.acquire() as conn, conn.transaction():
+        await rewrapping.not_without_first(conn, keks)
         await key_versions.ensure(conn, [keks], clock.now())
 
 

@@ -16,6 +16,7 @@ from chassis.key_versions import KeyVersionError
 from passes.sealing import kek_version, new_data_key
 from passes.vault import DirectoryVault
 from prometheus_client import REGISTRY
+from quarantine.app import _known_keks as known_keks
 from quarantine.keys.__main__ import arguments, run
 from quarantine.people import rewrapping
 from quarantine.people.details import Details, PersonKeys
@@ -255,6 +256,46 @@ async def test_a_missing_or_another_key_is_told_in_one_sentence_and_nothing_star
         _, told = await asyncio.wait_for(started.communicate(), 60)
         assert (started.returncode, said in told) == (2, True)
         assert [path.name for path in kek.parent.glob("people-kek*") if path != kek] == []
+
+
+@pytest.mark.case("bad input")
+async def test_a_database_from_before_versions_gets_no_new_first_key_for_the_people_in_it(
+    replica, world, owner, tmp_path
+):
+    await replica.people(1)
+    await owner.execute("DELETE FROM quarantine.key_versions")
+    kek = tmp_path / "vault/secrets/people-kek.bin"
+    key = kek.read_bytes()
+    kek.unlink()
+    with pytest.raises(KeyVersionError, match=r"people-kek\.bin is missing, and people are wrapped by it"):
+        await known_keks(world.clock, world.pool, Wrapping.of(world.vault).keks)
+    assert not kek.exists()
+    kek.write_bytes(key)
+    await known_keks(world.clock, world.pool, Wrapping.of(world.vault).keks)
+
+
+@pytest.mark.case("concurrency")
+async def test_nobody_is_wrapped_anew_by_a_key_that_was_retired_meanwhile(replica, world):
+    people = await replica.people(2)
+    await replica.rotate()
+    late = await Replica(world).load()
+    await replica.rotate()
+    await replica.retire(2)
+    with pytest.raises(KeyVersionError, match="people-kek 2 was retired meanwhile"):
+        await rewrap(world.pool, late.wrapping)
+    assert await replica.versions() == [1, 1]
+    assert (await replica.rewrap()).done == 2
+    assert await replica.names(people) == ["王芳"] * 2
+
+
+@pytest.mark.case("concurrency")
+async def test_a_replica_whose_clock_is_behind_goes_on_when_the_former_key_is_retired(replica, world):
+    await replica.rotate()
+    await replica.retire(1)
+    world.clock.advance(timedelta(seconds=-30))
+    assert (await replica.load()).wrapping.keks.current[0] == 2
+    await replica.people(1)
+    assert await replica.versions() == [2]
 
 
 @pytest.mark.case("bad input")

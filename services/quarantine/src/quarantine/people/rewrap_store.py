@@ -39,6 +39,12 @@ async def replace(conn: Connection, rows: Sequence[tuple[UUID, bytes, bytes]]) -
     return changed
 
 
+async def anybody(conn: Connection) -> bool:
+    """Whether there is somebody who was not erased."""
+    found: bool = await conn.fetchval("SELECT EXISTS (SELECT FROM residents WHERE data_key IS NOT NULL)")
+    return found
+
+
 async def counted(conn: Connection) -> dict[int, int]:
     """Version of the KEK → how many people's data keys it wraps. Reads the whole register."""
     async with conn.transaction():

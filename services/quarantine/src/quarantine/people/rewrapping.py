@@ -12,7 +12,7 @@ from uuid import UUID
 
 import asyncpg
 from chassis import key_versions
-from chassis.key_versions import KeyVersionError
+from chassis.key_versions import KeyVersionError, Versions
 from chassis.pool import Connection
 from passes.errors import SealError
 
@@ -72,11 +72,28 @@ async def _round(
                     anew.append((person, wrapped, wrapping.wrap(wrapping.unwrap(wrapped, person), person)))
                 except SealError:
                     unreadable += 1
+            # As whoever registers somebody: the version's row is held, so that retiring it counts what is wrapped here.
+            if anew and not await key_versions.hold(conn, wrapping.keks.name, [newest]):
+                raise KeyVersionError(f"{wrapping.keks.name} {newest} was retired meanwhile: run `rewrap` again")
             changed = await store.replace(conn, anew) if anew else 0
         done += changed
         if changed:
             told(changed)
     return done, unreadable
+
+
+async def not_without_first(conn: Connection, keks: Versions[bytes]) -> None:
+    """Raises `KeyVersionError` where people are wrapped by the first KEK, which is not here and of which no row stands.
+
+    So it is with a database from before versions and a vault that was not restored, or whose first KEK was retired since: a
+    first KEK made now would be noted as theirs, and nobody could be read.
+    """
+    if await key_versions.every(conn, keks.name) or keks.source.find(1) is not None:
+        return
+    if await store.anybody(conn):
+        raise KeyVersionError(
+            f"{keks.source.file(1)} is missing, and people are wrapped by it: put it back, for they cannot be read without it"
+        )
 
 
 async def retire(conn: Connection, wrapping: Wrapping, version: int, now: datetime, *, lost: bool = False) -> None:
