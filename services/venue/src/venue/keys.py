@@ -41,7 +41,9 @@ def arguments() -> argparse.ArgumentParser:
     retire.add_argument("name", choices=NAMES)
     retire.add_argument("version", type=int)
     retire.add_argument(
-        "--stolen", action="store_true", help="even if posters in force go by it: they are refused at once"
+        "--stolen",
+        action="store_true",
+        help="even if posters in force go by it, or open draws: refused at once, never drawn",
     )
     return parser
 
@@ -96,7 +98,7 @@ async def _retire(conn: Connection, keys: VenueKeys, given: argparse.Namespace, 
             raise KeyVersionError(
                 f"{file} has signed the posters in force of {posters} zones: run `resign` and have them printed"
             )
-    if given.name == DRAWS:
+    if given.name == DRAWS and not given.stolen:
         waiting = await draws.waiting_for(conn, given.version, clock.now())
         if waiting:
             raise KeyVersionError(f"{waiting} spot checks that are not drawn yet follow from {file}")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
 from uuid import uuid4
@@ -12,6 +13,9 @@ from chassis import key_versions
 from chassis.errors import DomainError, Kind
 from chassis.key_versions import KeyVersionError
 from lilitong.venue.v1 import spot_check_pb2 as pb
+from passes.vault import DirectoryVault
+from venue import keys as commands
+from venue.key_versions import DRAWS, VenueKeys
 from venue.spotcheck import record, store
 
 from .conftest import COMMITTED, DISTRICT, DRAWN, LAPSED, OPENED, PUBLISHED, TO_BEGIN, person
@@ -371,4 +375,30 @@ async def test_a_draw_goes_by_the_key_it_was_committed_with_whatever_was_rotated
     assert (await squad.drawn()).state == DRAWN
     with pytest.raises(KeyVersionError, match=r"spot-checks\.bin"):
         keys.get(1)
+    await squad.house.owner.execute("TRUNCATE key_versions")
+
+
+@pytest.mark.case("crash")
+async def test_a_lost_key_of_an_opened_draw_can_be_given_up_or_nothing_would_ever_start_again(squad, tmp_path):
+    await squad.team()
+    await squad.venues(2)
+    keys = squad.room.servicer._drawing._keys
+    every = replace(VenueKeys.of(DirectoryVault(tmp_path / "others")), draws=keys)
+    await squad.house.owner.execute("TRUNCATE key_versions")
+    async with squad.house.pool.acquire() as conn, conn.transaction():
+        await key_versions.ensure(conn, [keys], squad.now())
+    await squad.commit()
+    async with squad.house.pool.acquire() as conn, conn.transaction():
+        await key_versions.rotate(conn, keys, squad.now(), begins_after=timedelta(0))
+
+    async def retire(*words):
+        given = commands.arguments().parse_args(["retire", DRAWS, "1", *words])
+        async with squad.house.pool.acquire() as conn, conn.transaction():
+            await commands._retire(conn, every, given, squad.house.clock)
+
+    with pytest.raises(KeyVersionError, match=r"1 spot checks that are not drawn yet follow from spot-checks\.bin"):
+        await retire()
+    await retire("--stolen")
+    async with squad.house.pool.acquire() as conn:
+        assert (await key_versions.every(conn, DRAWS))[0].retired_at is not None
     await squad.house.owner.execute("TRUNCATE key_versions")
