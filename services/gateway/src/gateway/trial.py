@@ -7,10 +7,11 @@ is ended.
 
 import asyncio
 import os
+import resource
 import socket
 import ssl
+import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,30 +27,25 @@ _SECONDS: Final = 20.0
 
 async def tried(certificate: Path, key: Path) -> None:
     """Raises `TlsError` when the library does not take them."""
-    child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "gateway.trial",
-        str(certificate),
-        str(key),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
+    child = _started(certificate, key)
     try:
-        async with asyncio.timeout(_SECONDS):
-            code = await child.wait()
-    except TimeoutError:
+        code = await asyncio.to_thread(child.wait, _SECONDS)
+    except subprocess.TimeoutExpired:
         code = -1
     finally:
-        if child.returncode is None:
-            with suppress(ProcessLookupError):
-                child.kill()
+        child.kill()  # one that has ended is left alone
     if code:
         raise TlsError(
             f"the certificate {certificate} and the key {key}",
             "needed are an X.509 certificate of version 3 and a key of P-256, P-384, Ed25519 or RSA (2048, 3072 or 4096), in PEM",
         )
+
+
+def _started(certificate: Path, key: Path) -> "subprocess.Popen[bytes]":
+    """By the standard library, which starts it past gRPC's handlers of forks; the loop's own way has them halt its threads."""
+    nothing = subprocess.DEVNULL
+    command = [sys.executable, "-m", "gateway.trial", str(certificate), str(key)]
+    return subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing)  # noqa: S603 - our own program
 
 
 class _Once(Server):
@@ -87,4 +83,5 @@ async def _shake_hands(certificate: Path, key: Path) -> None:
 
 
 if __name__ == "__main__":
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # no image of a process that holds a private key
     asyncio.run(_shake_hands(Path(sys.argv[1]), Path(sys.argv[2])))
