@@ -89,6 +89,14 @@ def test_runs_never_overlap_end_in_time_and_are_not_tried_again_at_once(of):
         assert rendering.pod_spec(item)["restartPolicy"] == "Never"
 
 
+def test_a_nights_job_is_found_by_its_component_as_runbooks_look_for_it(of):
+    found = jobs(of("backup"))
+    for name in ("backup", "backup-keys"):
+        template = found[f"lilitong-{name}"]["spec"]["jobTemplate"]
+        assert template["metadata"]["labels"]["app.kubernetes.io/component"] == name
+        assert template["metadata"]["labels"]["app.kubernetes.io/instance"] == "lilitong"
+
+
 def test_each_volume_is_mounted_at_once_by_a_pod_placed_as_those_of_the_nights(of):
     """Or it would stay unbound, and `helm install --wait` would wait for it until the night."""
     objects = of("backup")
