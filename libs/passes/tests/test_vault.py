@@ -339,3 +339,15 @@ def test_a_file_system_that_cannot_lock_or_link_is_refused_before_two_replicas_c
     with pytest.raises(VaultError, match=r"cannot lock and link files \(Operation not supported\)"):
         DirectoryVault(tmp_path / "vault")
     assert list(tmp_path.rglob(".new-*")) == []
+
+
+@pytest.mark.case("bad input")
+def test_a_key_that_is_there_and_cannot_be_read_is_told_by_its_name(tmp_path: Path) -> None:
+    provided = tmp_path / "provided"
+    (provided / "people-kek.bin").mkdir(parents=True)
+    vault = DirectoryVault(tmp_path / "vault", provided=provided)
+    with pytest.raises(VaultError, match=r"^people-kek\.bin cannot be read: Is a directory$"):
+        vault.secret("people-kek")
+    (tmp_path / "vault/keys/venue-code.pem").mkdir()
+    with pytest.raises(VaultError, match=r"^venue-code\.pem cannot be read: Is a directory$"):
+        vault.signing_key("venue-code")

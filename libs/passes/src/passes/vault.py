@@ -194,7 +194,7 @@ class DirectoryVault:
             raise ValueError("a name is lower case letters, digits and hyphens")
         file = f"{name}.{suffix}"
         if self._provided is not None and (given := self._provided / file).exists():
-            return given.read_bytes()
+            return _content(given)
         path = folder / file
         if not path.exists():
             try:
@@ -204,7 +204,7 @@ class DirectoryVault:
             except OSError as error:
                 why = self._unwritable or error.strerror
                 raise VaultError(f"{file} is neither provided nor can it be made: {why}") from None
-        return path.read_bytes()
+        return _content(path)
 
     def _day_file(self, day: date) -> Path:
         return self._days / f"{day.isoformat()}.key"
@@ -215,6 +215,14 @@ class DirectoryVault:
             return date.fromisoformat((self._days / "destroyed-before").read_text())
         except FileNotFoundError:
             return date.min
+
+
+def _content(path: Path) -> bytes:
+    """Of a named key. A mounted file may belong to somebody else, or be a folder where its source was not there."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise VaultError(f"{path.name} cannot be read: {error.strerror}") from None
 
 
 def _loaded(name: str, pem: bytes) -> PrivateKeyTypes:
