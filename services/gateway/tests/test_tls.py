@@ -138,12 +138,20 @@ def unfit(folder):
 
 
 async def test_a_certificate_that_the_library_would_die_of_changes_nothing_and_the_next_good_one_does(
-    serving, tmp_path
+    serving, tmp_path, monkeypatch
 ):
+    trials = []
+
+    async def counted(*files):
+        trials.append(files)
+        await tried(*files)
+
+    monkeypatch.setattr("gateway.server.tried", counted)
     port, authority = serving
     former = await shown(port)
     unfit(tmp_path)
-    await asyncio.sleep(3)
+    await asyncio.sleep(4.5)
+    assert len(trials) == 1  # not one a second for as long as it stays
     assert await shown(port) == former
     assert await get(f"https://127.0.0.1:{port}/", authority) == "heard"
     newest = renew(authority, tmp_path)

@@ -1,6 +1,7 @@
 """Granian inside this process's loop, as something that `chassis.run` can start and drain."""
 
 import asyncio
+import math
 import os
 import socket
 import time
@@ -27,6 +28,7 @@ MAX_CONNECTIONS = 16_384
 _STOPPING = 5.0
 _QUIET = 0.1
 _HANDOVER = 1.0  # for the new worker to be there
+_TRY_AGAIN = 60.0  # with files that the library does not take and nobody has changed since
 _LAST_REQUESTS = 2.5  # of connections that are kept, each of which is answered with the wish to close it
 
 
@@ -181,24 +183,29 @@ class RestServer:
     @staticmethod
     async def _renew(server: _BoundServer, certificate: Path, key: Path) -> None:
         """Follow the files of the certificate."""
-        watch = Watch((certificate, key))
+        watch, again_at = Watch((certificate, key)), math.inf
         while True:
             await asyncio.sleep(LOOK_EVERY)
-            if watch.changed():
-                try:
-                    before = stamp(certificate), stamp(key)
-                    check(certificate=certificate, key=key)
-                    await tried(certificate, key)
-                    if (stamp(certificate), stamp(key)) != before:  # they are being written
-                        watch.again()
-                        continue
-                    check(certificate=certificate, key=key)
-                    server.renew(certificate, key)
-                except (TlsError, OSError) as error:
+            if not watch.changed() and time.monotonic() < again_at:
+                continue
+            again_at = math.inf
+            try:
+                before = stamp(certificate), stamp(key)
+                check(certificate=certificate, key=key)
+                again_at = time.monotonic() + _TRY_AGAIN  # a trial costs half a second of CPU
+                await tried(certificate, key)
+                again_at = math.inf
+                if (stamp(certificate), stamp(key)) != before:  # they are being written
                     watch.again()
-                    _log.warning("tls_files_unusable", reason=str(error))
-                else:
-                    _log.info("tls_files_renewed", certificate=str(certificate))
+                    continue
+                check(certificate=certificate, key=key)
+                server.renew(certificate, key)
+            except (TlsError, OSError) as error:
+                if again_at == math.inf:
+                    watch.again()
+                _log.warning("tls_files_unusable", reason=str(error))
+            else:
+                _log.info("tls_files_renewed", certificate=str(certificate))
 
     async def serving(self, ready: bool) -> None:  # noqa: FBT001 - a state, not an option
         """Nothing to tell: whoever wants to know asks /readyz."""
