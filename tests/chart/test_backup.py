@@ -23,6 +23,11 @@ REFUSED = {
     "holds a private key": (None, TRAP),
     "backup.keys.restoreSecret needs backup.keys.enabled": (None, "backup: {keys: {restoreSecret: copy}}"),
     "are the same claim": (BACKUP, "backup: {volume: {existingClaim: a}, keys: {volume: {existingClaim: a}}}"),
+    "ReadWriteOncePod lets one pod alone": (
+        BACKUP,
+        "services: {quarantine: {vault: {volume: {accessMode: ReadWriteOncePod}}}}",
+    ),
+    "is the vault's claim": (BACKUP, "backup: {volume: {existingClaim: lilitong-quarantine-vault}}"),
 }
 
 
@@ -32,6 +37,18 @@ def test_a_backup_that_contradicts_itself_is_refused_with_one_sentence(sentence)
     with pytest.raises(rendering.HelmError) as refused:
         rendering.render(rendering.CHART, *([file] if file else []), values=values)
     assert sentence in str(refused.value).splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        "backup: {keys: {volume: {existingClaim: lilitong-backup}}}",
+        "backup: {volume: {existingClaim: lilitong-backup-keys}}",
+    ],
+)
+def test_a_claim_that_the_release_makes_for_the_one_is_not_given_to_the_other(values):
+    with pytest.raises(rendering.HelmError, match="are the same claim"):
+        rendering.render(rendering.CHART, BACKUP, values=values)
 
 
 def test_every_refusal_about_data_has_a_case():

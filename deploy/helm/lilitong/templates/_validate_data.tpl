@@ -29,8 +29,17 @@ Values about backups and recovery that contradict each other, each with one sent
 {{- if contains "PRIVATE KEY" $b.keys.recipient -}}
 {{- fail "backup.keys.recipient holds a private key: give its public half alone, and make another pair, for this one has been in values." -}}
 {{- end -}}
-{{- if and $b.keys.volume.existingClaim (eq $b.keys.volume.existingClaim $b.volume.existingClaim) -}}
+{{- if and $b.keys.enabled (eq .Values.services.quarantine.vault.volume.accessMode "ReadWriteOncePod") -}}
+{{- fail "backup.keys reads the vault while quarantine has it, and ReadWriteOncePod lets one pod alone: its pod would wait for ever. Give services.quarantine.vault.volume.accessMode ReadWriteOnce or ReadWriteMany (a claim that is there keeps its mode: docs/operations/upgrade.md), or copy the keys by hand." -}}
+{{- end -}}
+{{- $full := include "lilitong.fullname" . -}}
+{{- $dumps := default (printf "%s-backup" $full) $b.volume.existingClaim -}}
+{{- $copies := default (printf "%s-backup-keys" $full) $b.keys.volume.existingClaim -}}
+{{- if eq $dumps $copies -}}
 {{- fail "backup.volume and backup.keys.volume are the same claim: whoever finds dumps and keys in one place needs to find nothing else." -}}
+{{- end -}}
+{{- if has (default (printf "%s-quarantine-vault" $full) .Values.services.quarantine.vault.volume.existingClaim) (list $dumps $copies) -}}
+{{- fail "backup.volume or backup.keys.volume is the vault's claim: a backup must not lie where what it is for is lost, nor dumps where day keys are." -}}
 {{- end -}}
 {{- $c := .Values.postgres.cnpg -}}
 {{- $r := $c.recovery -}}
