@@ -23,10 +23,6 @@ REFUSED = {
     "holds a private key": (None, TRAP),
     "backup.keys.restoreSecret needs backup.keys.enabled": (None, "backup: {keys: {restoreSecret: copy}}"),
     "are the same claim": (BACKUP, "backup: {volume: {existingClaim: a}, keys: {volume: {existingClaim: a}}}"),
-    "ReadWriteOncePod lets one pod alone": (
-        BACKUP,
-        "services: {quarantine: {vault: {volume: {accessMode: ReadWriteOncePod}}}}",
-    ),
     "is the vault's claim": (BACKUP, "backup: {volume: {existingClaim: lilitong-quarantine-vault}}"),
 }
 

@@ -29,9 +29,6 @@ Values about backups and recovery that contradict each other, each with one sent
 {{- if contains "PRIVATE KEY" $b.keys.recipient -}}
 {{- fail "backup.keys.recipient holds a private key: give its public half alone, and make another pair, for this one has been in values." -}}
 {{- end -}}
-{{- if and $b.keys.enabled (eq .Values.services.quarantine.vault.volume.accessMode "ReadWriteOncePod") -}}
-{{- fail "backup.keys reads the vault while quarantine has it, and ReadWriteOncePod lets one pod alone: its pod would wait for ever. Give services.quarantine.vault.volume.accessMode ReadWriteOnce or ReadWriteMany (a claim that is there keeps its mode: docs/operations/upgrade.md), or copy the keys by hand." -}}
-{{- end -}}
 {{- $full := include "lilitong.fullname" . -}}
 {{- $dumps := default (printf "%s-backup" $full) $b.volume.existingClaim -}}
 {{- $copies := default (printf "%s-backup-keys" $full) $b.keys.volume.existingClaim -}}
