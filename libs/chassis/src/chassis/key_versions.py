@@ -51,7 +51,7 @@ class Source(Protocol[K]):
         """What the operator calls it."""
 
     def find(self, version: int) -> K | None:
-        """The key of this version; None where it is not. Makes nothing."""
+        """The key of this version; None where it is not. Makes nothing. Raises, with a sentence, for one that is damaged."""
 
     def make(self, version: int) -> K:
         """As `find`, and made where it is not, if that is allowed here."""
@@ -108,7 +108,12 @@ class Versions(Generic[K]):
             if row.retired_at is not None:
                 continue
             key = self._held.get(row.version) if row.version in known else None
-            if key is None and (found := self.source.find(row.version)) is not None:
+            try:
+                found = self.source.find(row.version) if key is None else None
+            except Exception as error:  # noqa: BLE001 - a damaged file keeps no other version, nor another key, from being taken over
+                wrong.append(f"{error}")
+                continue
+            if found is not None:
                 if self.source.mark(found) == row.mark:
                     key = found
                 else:

@@ -328,3 +328,24 @@ async def test_a_row_slipped_into_the_table_brings_no_key(room):
     await room.look()
     assert set(room.keys.codes.believed) == {1}
     assert room.keys.codes.current[0] == 1
+
+
+@pytest.mark.case("crash")
+async def test_a_damaged_file_of_one_version_keeps_no_stolen_one_believed(room):
+    code = (await room.house.register()).zones[0].code
+    await room.rotate(CODES)
+    for file in (f"{CODES}-3.pem", f"{DRAWS}-2.bin"):
+        (room.provided / file).write_bytes(b"damaged")
+    await room.house.pool.execute(
+        "INSERT INTO key_versions (name, version, mark, begins_at) VALUES ($1, 3, $3, now()), ($2, 2, $3, now())",
+        CODES,
+        DRAWS,
+        bytes(8),
+    )
+    assert await room.command("retire", CODES, "1", "--stolen") == 0
+    await room.look()
+    assert await room.shown(code) == INVALID
+    assert set(room.keys.codes.believed) == {2}
+    assert set(room.keys.draws.believed) == {1}
+    with pytest.raises(KeyVersionError, match=r"venue-code-3\.pem is no private key"):
+        await room.start()
