@@ -13,6 +13,7 @@ import structlog
 from chassis import key_versions
 from chassis.errors import DomainError, Kind
 from chassis.key_versions import KeyVersionError
+from passes.errors import SealError
 from passes.sealing import kek_version, new_data_key
 from passes.vault import DirectoryVault
 from prometheus_client import REGISTRY
@@ -388,3 +389,21 @@ async def test_a_provided_key_of_a_new_version_is_taken_and_not_made(world, tmp_
     assert (await replica.load()).wrapping.keks.current == (2, b"2" * 32)
     assert replica.wrapping.keks.believed == {1: b"1" * 32, 2: b"2" * 32}
     assert not (tmp_path / "vault/secrets/people-kek-2.bin").exists()
+
+
+@pytest.mark.case("crash")
+async def test_people_from_before_versions_whose_key_is_lost_for_good_are_given_up_by_bringing_another(
+    replica, world, owner, tmp_path
+):
+    (lost,) = await replica.people(1)
+    await owner.execute("DELETE FROM quarantine.key_versions")
+    (tmp_path / "vault/secrets/people-kek.bin").unlink()
+    provided = tmp_path / "provided"
+    provided.mkdir()
+    (provided / "people-kek.bin").write_bytes(os.urandom(32))
+    world.vault = DirectoryVault(tmp_path / "vault", provided=provided)
+    started = Replica(world)
+    await known_keks(world.clock, world.pool, started.wrapping.keks)
+    assert await started.names(await started.people(1)) == ["王芳"]
+    with pytest.raises(SealError):
+        await started.names([lost])
