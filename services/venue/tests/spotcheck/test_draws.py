@@ -379,7 +379,7 @@ async def test_a_draw_goes_by_the_key_it_was_committed_with_whatever_was_rotated
 
 
 @pytest.mark.case("crash")
-async def test_a_lost_key_of_an_opened_draw_can_be_given_up_or_nothing_would_ever_start_again(squad, tmp_path):
+async def test_a_lost_key_of_an_open_draw_can_be_given_up_or_nothing_would_ever_start_again(squad, tmp_path):
     await squad.team()
     await squad.venues(2)
     keys = squad.room.servicer._drawing._keys
