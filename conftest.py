@@ -1,8 +1,10 @@
 """Fixtures that every test may use: real servers, a database cloned from a migrated template, a clock that stands still."""
 
 import asyncio
+import base64
 import os
 import shutil
+import sys
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -15,6 +17,7 @@ import asyncpg
 import pytest
 from chassis import migrate, urls
 from chassis.clock import ManualClock
+from chassis.settings import ServiceSettings
 
 import bench  # noqa: F401 - before pytest takes the folder of that name for the package
 
@@ -166,6 +169,23 @@ async def make_service_database(
     for name in made:
         await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
     await admin.close()
+
+
+@pytest.fixture
+def start_in_vain() -> Callable[..., Awaitable[tuple[int | None, str]]]:
+    """`await start_in_vain("venue", settings)` → exit code and standard error of the service's own process, which must end."""
+
+    async def start(service: str, settings: ServiceSettings) -> tuple[int | None, str]:
+        known = settings.model_dump(exclude_none=True)
+        known["event_trace_key"] = base64.b64encode(settings.event_trace_key).decode()
+        env = os.environ | {settings.variable(name): str(value) for name, value in known.items()}
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", service, env=env, stderr=asyncio.subprocess.PIPE
+        )
+        _, said = await asyncio.wait_for(process.communicate(), 60)
+        return process.returncode, said.decode()
+
+    return start
 
 
 @pytest.fixture

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
+import structlog
 from chassis.access import calling
 from chassis.auth import Caller
 from chassis.rpc.channel import Channel, connect
@@ -31,6 +33,8 @@ from quarantine.people.details import PersonKeys
 from quarantine.register.model import check_character
 from quarantine.register.rpc import RegisterRpc
 from quarantine.settings import QuarantineSettings
+
+from .replicas import Replica
 
 AREA = "141102001001"
 NOWHERE_BUS = "nats://127.0.0.1:9"  # nothing listens there: the service has to do without
@@ -193,6 +197,7 @@ async def running(make_service_database: Any, clock: Any, tmp_path: Path) -> Asy
     service = Service("quarantine", drain_seconds=2)
     life = asyncio.create_task(service.serve(wire(settings, clock)))
     async with AsyncExitStack() as stack:
+        stack.callback(structlog.reset_defaults)  # or later tests log to this one's standard error, which is closed
         stack.push_async_callback(_ended, service, life)
         await _until(lambda: bool(service.ports) or life.done())
         assert not life.done(), "the service did not start"
@@ -214,3 +219,17 @@ async def _until(holds: Callable[[], bool]) -> None:
 async def _ended(service: Service, life: asyncio.Task[int]) -> None:
     service.stop()
     assert await life == 0
+
+
+@pytest.fixture
+async def replica(world: Any) -> Replica:
+    """One that has started."""
+    return await Replica(world).start()
+
+
+@pytest.fixture
+async def owner(world: Any) -> AsyncIterator[asyncpg.Connection]:
+    """As the role that migrates."""
+    conn = await asyncpg.connect(world.url.replace("//quarantine:", "//quarantine_owner:"))
+    yield conn
+    await conn.close()

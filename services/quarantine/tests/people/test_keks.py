@@ -1,105 +1,24 @@
 """The key that wraps people's data keys is changed with overlap: nobody becomes unreadable, at no moment, whoever is at work."""
 
 import asyncio
-import base64
-import os
-import sys
 from datetime import timedelta
-from uuid import uuid4
 
 import asyncpg
 import pytest
-import structlog
 from chassis import key_versions
 from chassis.errors import DomainError, Kind
 from chassis.key_versions import KeyVersionError
-from passes.errors import SealError
-from passes.sealing import kek_version, new_data_key
+from passes.sealing import new_data_key
 from passes.vault import DirectoryVault
 from prometheus_client import REGISTRY
-from quarantine.app import _known_keks as known_keks
 from quarantine.keys.__main__ import arguments, run
-from quarantine.people import rewrapping
-from quarantine.people.details import Details, PersonKeys
 from quarantine.people.rewrapping import Rewrapped, rewrap
-from quarantine.people.wrapping import KEK, Wrapping
-from quarantine.register import store
-from quarantine.register.model import Channel, Registration
-from quarantine.register.store import Entry
+from quarantine.people.wrapping import KEK
 from quarantine.restrictions.sealing import EVIDENCE, Person, Sealer
 
+from .replicas import LATER, Replica
+
 pytestmark = [pytest.mark.connected, pytest.mark.feature("Q1")]
-LATER = key_versions.TAKEN_OVER
-
-
-class Replica:
-    """What one process knows of the keys, and the people it registers."""
-
-    def __init__(self, world):
-        self.world, self.wrapping = world, Wrapping.of(world.vault)
-        self.keys = PersonKeys.of(world.vault, self.wrapping)
-
-    async def load(self):
-        async with self.world.pool.acquire() as conn:
-            await key_versions.load(conn, [self.wrapping.keks], self.world.clock.now())
-        return self
-
-    async def start(self):
-        async with self.world.pool.acquire() as conn, conn.transaction():
-            await key_versions.ensure(conn, [self.wrapping.keks], self.world.clock.now())
-        return self
-
-    async def rotate(self, wait=LATER):
-        async with self.world.pool.acquire() as conn, conn.transaction():
-            made = await key_versions.rotate(conn, self.wrapping.keks, self.world.clock.now())
-        self.world.clock.advance(wait)
-        return made
-
-    async def rewrap(self, **given):
-        return await rewrap(self.world.pool, (await self.load()).wrapping, **given)
-
-    async def retire(self, version):
-        async with self.world.pool.acquire() as conn, conn.transaction():
-            await rewrapping.retire(conn, self.wrapping, version, self.world.clock.now())
-
-    async def people(self, count):
-        """Ids of people registered by what this process knows now."""
-        people, now = [uuid4() for _ in range(count)], self.world.clock.now()
-        for person in people:
-            one = Registration(uuid4(), uuid4(), "141102001001", "滨河路1号", (), Channel(3), None, "")
-            stored = self.keys.seal(person, Details("王芳", str(person), "", "滨河路1号"), "")
-            async with self.world.pool.acquire() as conn, conn.transaction():
-                await store.insert(conn, [Entry(one, bytes(32), (stored,))], "grid-1", now)
-        return people
-
-    async def names(self, people):
-        rows = await self.world.pool.fetch(
-            "SELECT resident_id, data_key, sealed FROM residents WHERE resident_id = ANY ($1)", people
-        )
-        return [self.keys.open(row["resident_id"], row["data_key"], row["sealed"]).name for row in rows]
-
-    async def versions(self):
-        rows = await self.world.pool.fetch("SELECT data_key FROM residents WHERE data_key IS NOT NULL")
-        return sorted(kek_version(row["data_key"]) for row in rows)
-
-
-@pytest.fixture(autouse=True)
-def _logs_to_nobodys_closed_file():
-    """The service as a whole directs logs to the standard error of its test."""
-    yield
-    structlog.reset_defaults()
-
-
-@pytest.fixture
-async def replica(world):
-    return await Replica(world).start()
-
-
-@pytest.fixture
-async def owner(world):
-    conn = await asyncpg.connect(world.url.replace("//quarantine:", "//quarantine_owner:"))
-    yield conn
-    await conn.close()
 
 
 @pytest.mark.case("happy path")
@@ -241,40 +160,6 @@ async def test_retiring_waits_for_who_is_just_being_registered_and_then_counts_t
         await retiring
 
 
-@pytest.mark.case("bad input")
-async def test_a_missing_or_another_key_is_told_in_one_sentence_and_nothing_starts(running):
-    kek = running.settings.vault / "secrets/people-kek.bin"
-    known = running.settings.model_dump(exclude_none=True) | {"event_trace_key": base64.b64encode(bytes(32)).decode()}
-    env = os.environ | {f"QUARANTINE_{name.upper()}": str(value) for name, value in known.items()}
-    for change, said in [
-        (kek.unlink, b"people-kek.bin is missing, and is in use since"),
-        (lambda: kek.write_bytes(b"x" * 32), b"people-kek.bin is another key than the one in use since"),
-    ]:
-        change()
-        started = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "quarantine", env=env, stderr=asyncio.subprocess.PIPE
-        )
-        _, told = await asyncio.wait_for(started.communicate(), 60)
-        assert (started.returncode, said in told) == (2, True)
-        assert [path.name for path in kek.parent.glob("people-kek*") if path != kek] == []
-
-
-@pytest.mark.case("bad input")
-async def test_a_database_from_before_versions_gets_no_new_first_key_for_the_people_in_it(
-    replica, world, owner, tmp_path
-):
-    await replica.people(1)
-    await owner.execute("DELETE FROM quarantine.key_versions")
-    kek = tmp_path / "vault/secrets/people-kek.bin"
-    key = kek.read_bytes()
-    kek.unlink()
-    with pytest.raises(KeyVersionError, match=r"people-kek\.bin is missing, and people are wrapped by it"):
-        await known_keks(world.clock, world.pool, Wrapping.of(world.vault).keks)
-    assert not kek.exists()
-    kek.write_bytes(key)
-    await known_keks(world.clock, world.pool, Wrapping.of(world.vault).keks)
-
-
 @pytest.mark.case("concurrency")
 async def test_nobody_is_wrapped_anew_by_a_key_that_was_retired_meanwhile(replica, world):
     people = await replica.people(2)
@@ -297,33 +182,6 @@ async def test_a_replica_whose_clock_is_behind_goes_on_when_the_former_key_is_re
     assert (await replica.load()).wrapping.keks.current[0] == 2
     await replica.people(1)
     assert await replica.versions() == [2]
-
-
-@pytest.mark.case("bad input")
-async def test_people_under_a_key_that_is_not_here_are_told_before_anything_is_done(replica, world, tmp_path):
-    await replica.people(1)
-    await replica.rotate()
-    (tmp_path / "vault/secrets/people-kek.bin").unlink()
-    with pytest.raises(KeyVersionError, match=r"people are wrapped by people-kek\.bin"):
-        await Replica(world).rewrap()
-    lost = await Replica(world).load()
-    with pytest.raises(DomainError) as refused:
-        await lost.names(await world.pool.fetchval("SELECT array_agg(resident_id) FROM residents"))
-    assert (refused.value.kind, refused.value.reason) == (Kind.UNAVAILABLE, "KEY_MISSING")
-
-
-async def test_after_a_key_is_lost_for_good_the_service_starts_again_without_those_people(replica, world, tmp_path):
-    (lost,) = await replica.people(1)
-    (tmp_path / "vault/secrets/people-kek.bin").unlink()
-    with pytest.raises(KeyVersionError, match=r"people-kek\.bin is missing"):
-        await Replica(world).start()
-    await replica.rotate()
-    async with world.pool.acquire() as conn, conn.transaction():
-        await rewrapping.retire(conn, replica.wrapping, 1, world.clock.now(), lost=True)
-    started = await Replica(world).start()
-    assert await started.names(await started.people(1)) == ["王芳"]
-    with pytest.raises(DomainError, match="KEY_MISSING"):
-        await started.names([lost])
 
 
 @pytest.mark.case("wrong caller")
@@ -389,21 +247,3 @@ async def test_a_provided_key_of_a_new_version_is_taken_and_not_made(world, tmp_
     assert (await replica.load()).wrapping.keks.current == (2, b"2" * 32)
     assert replica.wrapping.keks.believed == {1: b"1" * 32, 2: b"2" * 32}
     assert not (tmp_path / "vault/secrets/people-kek-2.bin").exists()
-
-
-@pytest.mark.case("crash")
-async def test_people_from_before_versions_whose_key_is_lost_for_good_are_given_up_by_bringing_another(
-    replica, world, owner, tmp_path
-):
-    (lost,) = await replica.people(1)
-    await owner.execute("DELETE FROM quarantine.key_versions")
-    (tmp_path / "vault/secrets/people-kek.bin").unlink()
-    provided = tmp_path / "provided"
-    provided.mkdir()
-    (provided / "people-kek.bin").write_bytes(os.urandom(32))
-    world.vault = DirectoryVault(tmp_path / "vault", provided=provided)
-    started = Replica(world)
-    await known_keks(world.clock, world.pool, started.wrapping.keks)
-    assert await started.names(await started.people(1)) == ["王芳"]
-    with pytest.raises(SealError):
-        await started.names([lost])

@@ -1,9 +1,7 @@
 """Keys of codes, screens, log and draws are changed with overlap: what hangs on walls is good until it is taken down."""
 
 import asyncio
-import base64
 import os
-import sys
 from datetime import timedelta
 from uuid import uuid4
 
@@ -257,28 +255,21 @@ async def test_what_the_logs_former_key_signed_is_verified_by_the_set_and_what_i
 
 
 @pytest.mark.case("bad input")
-async def test_a_missing_or_another_key_stops_the_start_with_one_sentence(room, make_service_database):
+async def test_a_missing_or_another_key_stops_the_start_with_one_sentence(room, make_service_database, start_in_vain):
     own = await make_service_database("venue")
-    known = room.settings.model_dump(exclude_none=True, exclude={"event_trace_key"}) | {
-        "database_url": own.url("venue")
-    }
-    env = os.environ | {f"VENUE_{name.upper()}": str(value) for name, value in known.items()}
-    env["VENUE_EVENT_TRACE_KEY"] = base64.b64encode(bytes(32)).decode()
+    settings = room.settings.model_copy(update={"database_url": own.url("venue")})
     conn = await asyncpg.connect(own.url("venue"))
     async with conn.transaction():
         await key_versions.ensure(conn, room.keys.every, room.house.clock.now())
     await conn.close()
     file = room.provided / "venue-screens.bin"
     for change, said in [
-        (file.unlink, b"venue-screens.bin is missing, and is in use since"),
-        (lambda: file.write_bytes(b"x" * 32), b"venue-screens.bin is another key than the one in use since"),
+        (file.unlink, "venue-screens.bin is missing, and is in use since"),
+        (lambda: file.write_bytes(b"x" * 32), "venue-screens.bin is another key than the one in use since"),
     ]:
         change()
-        started = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "venue", env=env, stderr=asyncio.subprocess.PIPE
-        )
-        _, told = await asyncio.wait_for(started.communicate(), 60)
-        assert (started.returncode, said in told) == (2, True), told.decode()
+        code, told = await start_in_vain("venue", settings)
+        assert (code, said in told) == (2, True), told
 
 
 async def test_a_key_whose_file_is_lost_on_the_way_is_logged_and_the_others_go_on(room):

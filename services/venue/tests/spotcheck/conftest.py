@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
+from chassis.errors import DomainError
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from ledger.note import Signer
 from lilitong.venue.v1 import events_pb2
@@ -26,6 +27,13 @@ DISTRICT = "141102"
 MET, FAILED = 1, 2
 TO_BEGIN, BEGUN, INSPECTED, MISSED = 1, 2, 3, 4
 COMMITTED, OPENED, DRAWN, PUBLISHED, LAPSED = 1, 2, 3, 4, 5
+
+
+async def refused(call):
+    """The kind and the reason of the refusal."""
+    with pytest.raises(DomainError) as found:
+        await call
+    return found.value.kind, found.value.reason
 
 
 @dataclass

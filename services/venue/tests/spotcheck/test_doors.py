@@ -7,19 +7,13 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from chassis.errors import DomainError, Kind
+from chassis.errors import Kind
 from lilitong.venue.v1 import spot_check_pb2 as pb
 
-from .conftest import BEGUN, DISTRICT, DRAWN, INSPECTED, MISSED, PUBLISHED, TO_BEGIN, person
+from .conftest import BEGUN, DISTRICT, DRAWN, INSPECTED, MISSED, PUBLISHED, TO_BEGIN, person, refused
 
 pytestmark = [pytest.mark.connected, pytest.mark.feature("V9")]
 UNKNOWN = (Kind.NOT_FOUND, "ASSIGNMENT_UNKNOWN")
-
-
-async def refused(call):
-    with pytest.raises(DomainError) as found:
-        await call
-    return found.value.kind, found.value.reason
 
 
 @pytest.fixture
