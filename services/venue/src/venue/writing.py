@@ -6,12 +6,12 @@ from typing import Any, Final, TypeVar
 import asyncpg
 from chassis.errors import DomainError, Kind, store_error
 from chassis.pool import Connection
+from chassis.rpc.status import to_proto
 from chassis.writes import Writes
 from google.protobuf.message import Message
 
-_Item = TypeVar("_Item")
+_Request = TypeVar("_Request", bound=Message)
 _Found = TypeVar("_Found")
-_Given = TypeVar("_Given")
 _Answer = TypeVar("_Answer", bound=Message)
 
 _NEVER_ENTERED: Final = {Kind.NOT_FOUND, Kind.DENIED, Kind.INVALID}
@@ -38,24 +38,31 @@ async def once_about(
 
 
 async def each_alone(
-    items: Iterable[_Item], act: Callable[[_Item], Awaitable[_Given]]
-) -> list[tuple[_Item, _Given | DomainError]]:
-    """Every item with its answer or its refusal, in their order.
+    requests: Iterable[_Request], act: Callable[[_Request], Awaitable[Message]], results: Any, named: str
+) -> None:
+    """Act on every request; into `results` of the batch's answer come, in their order, its field `named` and how it went.
 
     Raises the first refusal if nothing in the batch was the caller's to do: it is refused as a whole, as a single call would be.
     """
-    found: list[tuple[_Item, _Given | DomainError]] = []
-    for item in items:
-        try:
-            found.append((item, await act(item)))
-        except DomainError as error:
-            found.append((item, error))
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
-            known = store_error(error)
-            if known is None:
-                raise
-            found.append((item, known))
-    refused = [given for _, given in found if isinstance(given, DomainError) and given.kind in _NEVER_ENTERED]
-    if refused and len(refused) == len(found):
+    refused: list[DomainError] = []
+    for request in requests:
+        result, given = results.add(**{named: getattr(request, named)}), await _given(act, request)
+        if isinstance(given, DomainError):
+            result.error.CopyFrom(to_proto(given))
+            refused.append(given)
+        else:
+            result.response.CopyFrom(given)
+    if refused and len(refused) == len(results) and {each.kind for each in refused} <= _NEVER_ENTERED:
         raise refused[0]
-    return found
+
+
+async def _given(act: Callable[[_Request], Awaitable[Message]], request: _Request) -> Message | DomainError:
+    try:
+        return await act(request)
+    except DomainError as error:
+        return error
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        known = store_error(error)
+        if known is None:
+            raise
+        return known

@@ -26,6 +26,7 @@ from venue.documents.store import Scope
 from venue.enforcement.permission import permitted
 from venue.register import store as register_store
 from venue.register.model import Venue
+from venue.writing import once_about
 
 _PAGE = 100
 _STAFF = {"venue_officer", "inspector", "enforcement_lead", "command", "auditor"}
@@ -51,17 +52,15 @@ class DocumentServicer(DocumentServiceServicer):
 
     @allow(roles={"venue_officer", "venue_operator"}, area=RESOURCE)
     async def IssuePoster(self, request: pb.IssuePosterRequest, _: Any) -> pb.IssuePosterResponse:
-        found: list[Venue] = []
+        async def find(conn: Connection) -> Venue:
+            return permitted(await register_store.venue_of_zone(conn, request.zone), {"venue_officer"})
 
-        async def authorise(conn: Connection) -> None:
-            found.append(permitted(await register_store.venue_of_zone(conn, request.zone), {"venue_officer"}))
-
-        async def act(conn: Connection) -> pb.IssuePosterResponse:
-            document = await self._poster(conn, found[-1], request.zone)
+        async def act(conn: Connection, venue: Venue) -> pb.IssuePosterResponse:
+            document = await self._poster(conn, venue, request.zone)
             standings = await self._standing(conn, [document], self._clock.now())
             return pb.IssuePosterResponse(document=encode_document(document, standings[document.document_id]))
 
-        answer = await self._writes.once("IssuePoster", request, pb.IssuePosterResponse, act, authorise=authorise)
+        answer = await once_about(self._writes, request, pb.IssuePosterResponse, find, act)
         self._told()
         return answer
 

@@ -13,7 +13,6 @@ from chassis.clock import Clock, local_day
 from chassis.errors import DomainError, Kind, constraint_errors
 from chassis.events import Event, publish
 from chassis.pool import Connection
-from chassis.rpc.status import to_proto
 from chassis.writes import Writes
 from lilitong.venue.v1 import events_pb2
 from lilitong.venue.v1 import obligation_pb2 as pb
@@ -39,7 +38,7 @@ from venue.obligations.model import (
 from venue.register import store as register_store
 from venue.register.model import Venue
 from venue.register.permission import require_open
-from venue.writing import each_alone
+from venue.writing import each_alone, once_about
 
 _BATCH = 200
 _PAGE = 100
@@ -89,21 +88,19 @@ class ObligationServicer(ObligationServiceServicer):
     async def ApproveObligationTemplate(
         self, request: pb.ApproveObligationTemplateRequest, _: Any
     ) -> pb.ApproveObligationTemplateResponse:
-        template_id, found = UUID(request.template_id), list[Template]()
+        template_id = UUID(request.template_id)
 
-        async def authorise(conn: Connection) -> None:
-            found.append(await _template(conn, template_id))
+        async def find(conn: Connection) -> Template:
+            return await _template(conn, template_id)
 
-        async def act(conn: Connection) -> pb.ApproveObligationTemplateResponse:
+        async def act(conn: Connection, template: Template) -> pb.ApproveObligationTemplateResponse:
             with constraint_errors(store.ERRORS):
                 await store.lock(conn, "templates")
-                await store.approve(conn, found[-1], current_caller().subject, self.clock.now())
+                await store.approve(conn, template, current_caller().subject, self.clock.now())
             approved = await _template(conn, template_id)
             return pb.ApproveObligationTemplateResponse(template=encode_template(approved))
 
-        return await self._writes.once(
-            "ApproveObligationTemplate", request, pb.ApproveObligationTemplateResponse, act, authorise=authorise
-        )
+        return await once_about(self._writes, request, pb.ApproveObligationTemplateResponse, find, act)
 
     @allow(roles=_READERS, area=RESOURCE)
     async def GetObligationTemplate(
@@ -177,23 +174,17 @@ class ObligationServicer(ObligationServiceServicer):
         self, request: pb.BatchServeObligationsRequest, _: Any
     ) -> pb.BatchServeObligationsResponse:
         answer = pb.BatchServeObligationsResponse()
-        for item, given in await each_alone(request.requests, self._serve):
-            result = answer.results.add(venue_id=item.venue_id)
-            if isinstance(given, DomainError):
-                result.error.CopyFrom(to_proto(given))
-            else:
-                result.response.CopyFrom(given)
+        await each_alone(request.requests, self._serve, answer.results, "venue_id")
         self.told()
         return answer
 
     async def _serve(self, request: pb.ServeObligationsRequest) -> pb.ServeObligationsResponse:
-        venue_id, found = UUID(request.venue_id), list[Venue]()
-        wanted = [UUID(each) for each in request.obligation_ids]
+        venue_id, wanted = UUID(request.venue_id), [UUID(each) for each in request.obligation_ids]
 
-        async def authorise(conn: Connection) -> None:
-            found.append(permitted((await register_store.venues(conn, [venue_id])).get(venue_id), _SERVERS))
+        async def find(conn: Connection) -> Venue:
+            return permitted((await register_store.venues(conn, [venue_id])).get(venue_id), _SERVERS)
 
-        async def act(conn: Connection) -> pb.ServeObligationsResponse:
+        async def act(conn: Connection, venue: Venue) -> pb.ServeObligationsResponse:
             proof = Proof(
                 method=Method(request.method),
                 served_by=current_caller().subject,
@@ -215,27 +206,24 @@ class ObligationServicer(ObligationServiceServicer):
                 for each in sorted(wanted):
                     await store.serve(conn, each, proof)
             served = [each for each in await store.of_venue(conn, venue_id) if each.obligation_id in wanted]
-            await self._tell(conn, found[-1], "served", served)
+            await self._tell(conn, venue, "served", served)
             return pb.ServeObligationsResponse(obligations=[encode_obligation(each) for each in served])
 
-        return await self._writes.once(
-            "ServeObligations", request, pb.ServeObligationsResponse, act, authorise=authorise
-        )
+        return await once_about(self._writes, request, pb.ServeObligationsResponse, find, act)
 
     @allow(roles={"venue_operator"}, area=RESOURCE)
     async def AcknowledgeObligation(
         self, request: pb.AcknowledgeObligationRequest, _: Any
     ) -> pb.AcknowledgeObligationResponse:
-        obligation_id, found = UUID(request.obligation_id), list[Venue]()
+        obligation_id = UUID(request.obligation_id)
 
-        async def authorise(conn: Connection) -> None:
+        async def find(conn: Connection) -> Venue:
             venue_id = await store.venue_of(conn, obligation_id)
             if venue_id is None:
                 raise DomainError(Kind.NOT_FOUND, "OBLIGATION_UNKNOWN", "There is no such letter or notice.")
-            found.append(permitted((await register_store.venues(conn, [venue_id])).get(venue_id), ()))
+            return permitted((await register_store.venues(conn, [venue_id])).get(venue_id), ())
 
-        async def act(conn: Connection) -> pb.AcknowledgeObligationResponse:
-            venue = found[-1]
+        async def act(conn: Connection, venue: Venue) -> pb.AcknowledgeObligationResponse:
             require_open(venue)
             with constraint_errors(store.ERRORS):
                 await store.acknowledge(conn, obligation_id, current_caller().subject, self.clock.now())
@@ -243,9 +231,7 @@ class ObligationServicer(ObligationServiceServicer):
             await self._tell(conn, venue, "acknowledged", done)
             return pb.AcknowledgeObligationResponse(obligation=encode_obligation(done[0]))
 
-        answer = await self._writes.once(
-            "AcknowledgeObligation", request, pb.AcknowledgeObligationResponse, act, authorise=authorise
-        )
+        answer = await once_about(self._writes, request, pb.AcknowledgeObligationResponse, find, act)
         self.told()
         return answer
 

@@ -11,7 +11,6 @@ from chassis.clock import Clock
 from chassis.errors import DomainError, Kind
 from chassis.pages import TimeCursor
 from chassis.pool import Connection
-from chassis.rpc.status import to_proto
 from chassis.writes import Writes
 from lilitong.venue.v1 import inspection_pb2 as pb
 from lilitong.venue.v1.inspection_pb2_grpc import InspectionServiceServicer
@@ -24,7 +23,7 @@ from venue.enforcement.inspections.photos import DamagedPhotoError, PhotoStore, 
 from venue.enforcement.inspections.recording import Place, Recording
 from venue.enforcement.permission import STAFF, permitted
 from venue.register import store as register_store
-from venue.writing import each_alone
+from venue.writing import each_alone, once_about
 
 _PAGE = 100
 _READERS = {"inspector", "enforcement_lead", "venue_officer", "venue_operator", "command", "auditor"}
@@ -66,28 +65,20 @@ class InspectionServicer(InspectionServiceServicer):
         self, request: pb.BatchRecordInspectionsRequest, _: Any
     ) -> pb.BatchRecordInspectionsResponse:
         answer = pb.BatchRecordInspectionsResponse()
-        for item, given in await each_alone(request.requests, self._record):
-            result = answer.results.add(inspection_id=item.inspection_id)
-            if isinstance(given, DomainError):
-                result.error.CopyFrom(to_proto(given))
-            else:
-                result.response.CopyFrom(given)
+        await each_alone(request.requests, self._record, answer.results, "inspection_id")
         self._told()
         return answer
 
     async def _record(self, request: pb.RecordInspectionRequest) -> pb.RecordInspectionResponse:
         draft = decode(request, current_caller().subject)
-        places: list[Place] = []
 
-        async def authorise(conn: Connection) -> None:
-            places.append(await self._recording.place(conn, draft))
+        async def find(conn: Connection) -> Place:
+            return await self._recording.place(conn, draft)
 
-        async def act(conn: Connection) -> pb.RecordInspectionResponse:
-            return await self._recording.record(conn, draft, places[-1])
+        async def act(conn: Connection, place: Place) -> pb.RecordInspectionResponse:
+            return await self._recording.record(conn, draft, place)
 
-        return await self._writes.once(
-            "RecordInspection", request, pb.RecordInspectionResponse, act, authorise=authorise
-        )
+        return await once_about(self._writes, request, pb.RecordInspectionResponse, find, act)
 
     @allow(roles=_READERS, area=RESOURCE)
     async def GetInspection(self, request: pb.GetInspectionRequest, _: Any) -> pb.GetInspectionResponse:
