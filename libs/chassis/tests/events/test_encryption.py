@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from chassis.events import Login, connect
 from devstack import processes
-from devstack.certificates import Authority
 
 pytestmark = [pytest.mark.connected, pytest.mark.feature("X2"), pytest.mark.feature("X11")]
 LOGIN = Login("venue", "hunter2")
@@ -48,16 +47,6 @@ def broker(tmp_path):
     made = Broker(tmp_path)
     yield made
     made.stop()
-
-
-@pytest.fixture
-def old(tmp_path):
-    return Authority(tmp_path / "old", "old")
-
-
-@pytest.fixture
-def new(tmp_path):
-    return Authority(tmp_path / "new", "new")
 
 
 @pytest.fixture

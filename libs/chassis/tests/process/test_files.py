@@ -8,18 +8,6 @@ from chassis.files import Watch
 pytestmark = pytest.mark.feature("X11")
 
 
-class Ticks:
-    now = 0.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def ticks():
-    return Ticks()
-
-
 @pytest.fixture
 def files(tmp_path):
     for name in ("tls.crt", "tls.key"):

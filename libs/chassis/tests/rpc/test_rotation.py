@@ -9,7 +9,6 @@ from chassis.errors import DomainError, Kind
 from chassis.rpc.channel import ClientTls, connect
 from chassis.rpc.server import ServerTls
 from chassis.rpc.tls import TlsError
-from devstack.certificates import Authority
 
 pytestmark = [pytest.mark.connected, pytest.mark.feature("X2"), pytest.mark.feature("X11")]
 
@@ -45,16 +44,6 @@ class Mount:
     def client(self):
         certificate, key, authority = self.files()
         return ClientTls(authority, certificate, key)
-
-
-@pytest.fixture
-def old(tmp_path):
-    return Authority(tmp_path / "old", "old")
-
-
-@pytest.fixture
-def new(tmp_path):
-    return Authority(tmp_path / "new", "new")
 
 
 @pytest.fixture

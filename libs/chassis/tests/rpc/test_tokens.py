@@ -169,18 +169,6 @@ def test_a_key_set_gives_only_signing_keys_of_the_allowed_kinds():
     assert not found["ok", "ES256"].is_private
 
 
-class Ticks:
-    now = 0.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def ticks():
-    return Ticks()
-
-
 async def test_a_rotated_key_is_found_and_a_withdrawn_one_forgotten(issuer, hands, ticks):
     source = KeySource(str(issuer.path), monotonic=ticks)
     verifier = TokenVerifier(source, issuer="https://issuer.example", audience="lilitong", clock=hands)
