@@ -4,6 +4,7 @@ Each class is what `chassis.key_versions` asks of a source.
 """
 
 import hmac
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import ClassVar, Generic, TypeVar
@@ -26,7 +27,7 @@ def vault_name(name: str, version: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Named(Generic[K]):
+class _Named(ABC, Generic[K]):
     """`brought`: replicas have no vault in common, so that a new version has to be in what is provided to all of them."""
 
     vault: KeyVault
@@ -46,8 +47,9 @@ class _Named(Generic[K]):
             raise VaultError(f"{self.file(version)} is not there: put it into the Secret, and ask again in two minutes")
         return self._load(vault_name(self.name, version))
 
+    @abstractmethod
     def _load(self, name: str) -> K:
-        raise NotImplementedError
+        """The vault's key of that name, made at its first use."""
 
 
 class SecretVersions(_Named[bytes]):
