@@ -5,13 +5,18 @@ OWNER_DATABASE_PASSWORD), or NATS_URL (and NATS_USER, NATS_PASSWORD, NATS_AUTHOR
 prefix. They wait for their server, WAIT_SECONDS at most, and fail with one sentence.
 """
 
+import asyncio
 import sys
-from collections.abc import Callable, Sequence
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from chassis.settings import EXIT_CODE, SettingsError
+from chassis.clock import Clock
+from chassis.settings import EXIT_CODE, ProcessSettings, SettingsError, load_or_exit
+
+_Settings = TypeVar("_Settings", bound=ProcessSettings)
 
 if TYPE_CHECKING:  # a gateway has neither a store nor the bus, and does not pay for their drivers
     from chassis.events import BusPlan
@@ -58,6 +63,19 @@ def main(
         return _refuse(f"Cannot {_DOES[arguments[0]]}: {error}", 1)
     print(done)  # noqa: T201 - for a person or a job's log
     return 0
+
+
+def operate(
+    words: ArgumentParser,
+    settings: type[_Settings],
+    run: Callable[[_Settings, Namespace, Clock], Coroutine[Any, Any, int]],
+) -> int:
+    """An operator's command beside a service: `run` gets the service's own settings and clock; returns the exit code."""
+    from chassis.starting import clock_of
+
+    given = words.parse_args()
+    known = load_or_exit(settings)
+    return asyncio.run(run(known, given, clock_of(known)))
 
 
 _DOES = {"migrate": "migrate", "bus": "prepare the bus"}

@@ -102,29 +102,15 @@ class Versions(Generic[K]):
 
     def take(self, rows: Sequence[Version], now: datetime) -> list[str]:
         """Take this list over. What of it cannot be used is answered, a sentence each; the rest goes on."""
+        before = self._held if self._rows else {}  # else it is none of a list, and nobody compared its mark
         held, wrong = {}, []
-        known = {row.version for row in self._rows}
         for row in sorted(rows, key=lambda row: row.version, reverse=True):
             if row.retired_at is not None:
                 continue
-            key = self._held.get(row.version) if row.version in known else None
             try:
-                found = self.source.find(row.version) if key is None else None
+                held[row.version] = before[row.version] if row.version in before else self._found(row)
             except Exception as error:  # noqa: BLE001 - a damaged file keeps no other version, nor another key, from being taken over
-                wrong.append(f"{error}")
-                continue
-            if found is not None:
-                if self.source.mark(found) == row.mark:
-                    key = found
-                else:
-                    wrong.append(
-                        f"{self.source.file(row.version)} is another key than the one in use since {row.made_at:%Y-%m-%d}"
-                    )
-                    continue
-            if key is None:
-                wrong.append(f"{self.source.file(row.version)} is missing, and is in use since {row.made_at:%Y-%m-%d}")
-            else:
-                held[row.version] = key
+                wrong.append(str(error))
         begun = [row.version for row in rows if row.version in held and row.begins_at <= now]
         # Where this clock is behind that of whoever retired the former ones, for which the next must have begun.
         if not begun and all(row.begins_at > now for row in rows if row.retired_at is None):
@@ -134,6 +120,13 @@ class Versions(Generic[K]):
         if newest := [row.made_at for row in rows if row.retired_at is None]:
             MADE.labels(self.name).set(max(newest).timestamp())
         return wrong
+
+    def _found(self, row: Version) -> K:
+        key = self.source.find(row.version)
+        if key is not None and self.source.mark(key) == row.mark:
+            return key
+        how = "is missing, and is" if key is None else "is another key than the one"
+        raise KeyVersionError(f"{self.source.file(row.version)} {how} in use since {row.made_at:%Y-%m-%d}")
 
 
 async def lock(conn: Connection) -> None:
@@ -151,6 +144,12 @@ async def every(conn: Connection, name: str) -> list[Version]:
         name,
     )
     return [Version(**row) for row in rows]
+
+
+async def waiting(conn: Connection, name: str, now: datetime) -> Version | None:
+    """The newest version, if it is not used yet: what is made anew before that would have to be made anew once more."""
+    known = [one for one in await every(conn, name) if one.retired_at is None]
+    return known[-1] if known and known[-1].begins_at > now else None
 
 
 async def ensure(conn: Connection, keys: Sequence[Versions[Any]], now: datetime) -> None:

@@ -1,5 +1,6 @@
 """`migrate`, `bus` and `chassis.prepare` as programs: their own settings only, any number of times, one sentence on failure."""
 
+import argparse
 import asyncio
 import os
 import sys
@@ -8,8 +9,10 @@ import uuid
 import asyncpg
 import nats
 import pytest
-from chassis import migrate, urls
+from chassis import commands, migrate, urls
+from chassis.settings import ProcessSettings
 from chassis.urls import with_password
+from pydantic_settings import SettingsConfigDict
 
 pytestmark = pytest.mark.feature("X11")
 BARE = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
@@ -187,3 +190,27 @@ async def test_an_administrators_url_with_an_option_that_there_is_not_is_one_sen
     assert wrong.startswith("Cannot prepare: PREPARE_ADMIN_URL is wrong: ")
     assert wrong.count("\n") == 1
     assert "hunter2" not in wrong
+
+
+class OwnSettings(ProcessSettings):
+    model_config = SettingsConfigDict(env_prefix="OWN_")
+
+
+def test_an_operators_command_gets_its_words_the_services_settings_and_its_clock(monkeypatch, tmp_path, capsys):
+    (tmp_path / "jwks").write_text('{"keys": []}')
+    for name, value in (("JWKS", str(tmp_path / "jwks")), ("ISSUER", "own")):
+        monkeypatch.setenv(f"OWN_{name}", value)
+    monkeypatch.setattr(sys, "argv", ["own.keys", "turn"])
+    words = argparse.ArgumentParser()
+    words.add_argument("what")
+
+    async def run(settings, given, clock):
+        assert (settings.issuer, given.what, clock.now().tzinfo is not None) == ("own", "turn", True)
+        return 3
+
+    assert commands.operate(words, OwnSettings, run) == 3
+    monkeypatch.delenv("OWN_ISSUER")
+    with pytest.raises(SystemExit) as ended:
+        commands.operate(words, OwnSettings, run)
+    assert ended.value.code == 2
+    assert "OWN_ISSUER" in capsys.readouterr().err

@@ -6,17 +6,15 @@ until `retire`. `resign` then has posters printed by the newest key. A new key o
 """
 
 import argparse
-import asyncio
 import sys
 
 import asyncpg
 from chassis import key_versions
 from chassis import pool as pools
 from chassis.clock import Clock
+from chassis.commands import operate
 from chassis.key_versions import KeyVersionError
 from chassis.pool import Connection
-from chassis.settings import load_or_exit
-from chassis.starting import clock_of
 from ledger.note import Verifier
 from passes.errors import VaultError
 from passes.vault import DirectoryVault
@@ -76,11 +74,9 @@ async def run(settings: VenueSettings, given: argparse.Namespace, clock: Clock) 
 async def _resign(pool: asyncpg.Pool, keys: VenueKeys, clock: Clock) -> int:
     async with pool.acquire() as conn:
         await key_versions.load(conn, [keys.codes, keys.screens], clock.now())
-        known = await key_versions.every(conn, CODES)
-    if waiting := [one for one in known if one.begins_at > clock.now()]:
-        raise KeyVersionError(
-            f"{CODES} {waiting[-1].version} is used from {waiting[-1].begins_at:%H:%M:%S}Z on: ask again then"
-        )
+        newest = await key_versions.waiting(conn, CODES, clock.now())
+    if newest is not None:
+        raise KeyVersionError(f"{CODES} {newest.version} is used from {newest.begins_at:%H:%M:%S}Z on: ask again then")
     done, left = await resigning.resign(pool, VenueCodes(keys))
     _say(f"{done} signed by {CODES} {keys.codes.current[0]}, {left} left")
     return 1 if left else 0
@@ -123,9 +119,7 @@ def _say(line: str) -> None:
 
 
 def main() -> int:
-    given = arguments().parse_args()
-    settings = load_or_exit(VenueSettings)
-    return asyncio.run(run(settings, given, clock_of(settings)))
+    return operate(arguments(), VenueSettings, run)
 
 
 if __name__ == "__main__":

@@ -146,9 +146,11 @@ async def test_a_poster_of_the_former_key_hangs_beside_the_new_one_until_the_key
     assert await room.shown(printed) == ADMITTED
 
 
-async def test_a_new_key_signs_only_when_every_replica_can_believe_it(room):
+async def test_a_new_key_signs_only_when_every_replica_can_believe_it(room, capsys):
     room.bring(CODES, 2)
     assert await room.command("rotate", CODES) == 0
+    assert await room.command("resign") == 1
+    assert "venue-code 2 is used from" in capsys.readouterr().out.splitlines()[-1]
     await room.look()
     early = (await room.house.register()).zones[0].code
     assert {1, 2} == set(room.keys.codes.believed)

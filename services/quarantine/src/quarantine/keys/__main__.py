@@ -9,18 +9,16 @@ wraps everybody's data key by it, as often as it is called, and `retire` ends th
 """
 
 import argparse
-import asyncio
 import sys
 
 import asyncpg
 from chassis import key_versions
 from chassis import pool as pools
 from chassis.clock import Clock
+from chassis.commands import operate
 from chassis.events import sealing
 from chassis.key_versions import KeyVersionError
 from chassis.pool import Connection
-from chassis.settings import load_or_exit
-from chassis.starting import clock_of
 from daysets.trust import Use
 from passes.errors import VaultError
 from passes.vault import DirectoryVault
@@ -105,11 +103,9 @@ async def _on_keks(pool: asyncpg.Pool, wrapping: Wrapping, given: argparse.Names
             _say(f"{KEK} {given.version} is retired: its file may be taken away")
             return 0
         await key_versions.load(conn, [wrapping.keks], now)
-        waiting = [one for one in await key_versions.every(conn, KEK) if one.retired_at is None and one.begins_at > now]
-    if waiting:
-        raise KeyVersionError(
-            f"{KEK} {waiting[-1].version} wraps from {waiting[-1].begins_at:%H:%M:%S}Z on: run `rewrap` then"
-        )
+        newest = await key_versions.waiting(conn, KEK, now)
+    if newest is not None:
+        raise KeyVersionError(f"{KEK} {newest.version} wraps from {newest.begins_at:%H:%M:%S}Z on: run `rewrap` then")
     found = await rewrapping.rewrap(pool, wrapping, told=lambda more: _say(f"{more} more"))
     _say(f"{found.done} wrapped by {KEK} {wrapping.keks.current[0]}, {found.left} left")
     if found.unreadable:
@@ -122,9 +118,7 @@ def _say(line: str) -> None:
 
 
 def main() -> int:
-    given = arguments().parse_args()
-    settings = load_or_exit(QuarantineSettings)
-    return asyncio.run(run(settings, given, clock_of(settings)))
+    return operate(arguments(), QuarantineSettings, run)
 
 
 if __name__ == "__main__":
