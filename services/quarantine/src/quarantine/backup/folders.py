@@ -19,8 +19,6 @@ FORMAT: Final = 1
 UNFINISHED: Final = ".part"
 LATEST: Final = "latest"
 _NAME: Final = "%Y-%m-%dT%H%M%SZ"
-_GIVEN_UP: Final = timedelta(days=1)
-"""A run is over by then, whatever became of it."""
 
 
 class BackupError(Exception):
@@ -112,9 +110,8 @@ def chosen(volume: Path, name: str) -> Path:
 
 
 def prune(volume: Path, days: int, now: datetime) -> list[str]:
-    """Deletes what is older than `days`, never the newest, and what other runs left unfinished; their names."""
+    """Deletes what is older than `days`, never the newest; their names."""
     doomed = outdated(complete(volume), lambda path: moment_of(path.name), days, now)
-    doomed += _unfinished(volume, _GIVEN_UP, now)
     for path in doomed:
         shutil.rmtree(path)
     return [path.name for path in doomed]
@@ -122,13 +119,10 @@ def prune(volume: Path, days: int, now: datetime) -> list[str]:
 
 def make_room(volume: Path, given_up: timedelta, now: datetime) -> None:
     """Delete what runs that were given up by now left unfinished: on a full volume no run would end that could do it."""
-    for path in _unfinished(volume, given_up, now):
-        shutil.rmtree(path, ignore_errors=True)
-
-
-def _unfinished(volume: Path, given_up: timedelta, now: datetime) -> list[Path]:
-    found = [(moment_of(path.name.removesuffix(UNFINISHED)), path) for path in sorted(volume.glob(f"*{UNFINISHED}"))]
-    return [path for began, path in found if began is not None and now - began > given_up]
+    for path in volume.glob(f"*{UNFINISHED}"):
+        began = moment_of(path.name.removesuffix(UNFINISHED))
+        if began is not None and now - began > given_up:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def outdated(paths: Sequence[Path], made: Callable[[Path], datetime | None], days: int, now: datetime) -> list[Path]:

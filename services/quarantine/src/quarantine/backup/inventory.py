@@ -4,7 +4,6 @@ A table's hash does not depend on the order of its rows: it is the sum, per half
 lost, doubled or changed on the way; who could forge such sums has the log against them, whose whole tree is computed anew.
 """
 
-from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from asyncpg import Connection, Record
@@ -34,15 +33,6 @@ _FORM: Final = (
 
 class UnsoundError(Exception):
     """The log's tree is not that of its leaves, or does not contain what was published; the text says which."""
-
-
-@dataclass(frozen=True, slots=True)
-class Log:
-    """The log's size and the root over its leaves, computed here; `frontiers` at the sizes asked for."""
-
-    size: int
-    root: bytes
-    roots: dict[int, bytes]
 
 
 async def take(db: Db) -> Inventory:
@@ -92,8 +82,7 @@ async def _schema(db: Db, schema: str) -> dict[str, Any]:
         "rules": await _rules(db, schema),
     }
     if "ledger_head" in found["tables"]:
-        log = await _log(db, schema)
-        found["log"] = [log.size, log.root.hex()]
+        found["log"] = await _log(db, schema)
     return found
 
 
@@ -151,8 +140,8 @@ async def _rules(db: Db, schema: str) -> dict[str, str]:
     return {row["name"]: row["hash"] for row in rows}
 
 
-async def _log(db: Db, schema: str) -> Log:
-    """The whole tree computed anew from the leaves, held against the head and against what was published of it."""
+async def _log(db: Db, schema: str) -> list[Any]:
+    """[size, root in hex] of the tree, computed anew from all leaves, held against the head and what was published of it."""
     notes = await _published(db) if schema == "quarantine" else []
     wanted = {checkpoint.size for checkpoint in notes}
     edge, roots = Frontier(), {0: Frontier().root()}
@@ -170,7 +159,7 @@ async def _log(db: Db, schema: str) -> Log:
     for checkpoint in notes:
         if roots.get(checkpoint.size) != checkpoint.root:
             raise UnsoundError(f"{schema}: what was published at size {checkpoint.size} is not a part of this log")
-    return Log(edge.size, edge.root(), roots)
+    return [edge.size, edge.root().hex()]
 
 
 async def _published(db: Db) -> list[note.Checkpoint]:
