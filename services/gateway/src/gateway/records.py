@@ -4,7 +4,6 @@ from typing import Any, Final
 
 import orjson
 from chassis.access import NOWHERE, allow
-from chassis.errors import DomainError
 from lilitong.venue.v1 import spot_check_pb2
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,12 +12,10 @@ from gateway import codec
 from gateway.clients import Upstreams
 from gateway.documentation.examples import example
 from gateway.documentation.schemas import Schemas
-from gateway.door import headers_of
-from gateway.front import visit_of
+from gateway.door import Headers
 from gateway.limits import Buckets
 from gateway.opened import OpenCall
 from gateway.operations import Contract, rules_of
-from gateway.serving import refuse
 from gateway.tags import tagged
 
 PATH: Final = "/v1/spot-checks/{draw_id}/record"
@@ -34,33 +31,27 @@ class Records:
     """`buckets`: as of `OpenCall`."""
 
     def __init__(self, upstreams: Upstreams, buckets: Buckets) -> None:
-        self._asked = OpenCall(upstreams, RECORD, buckets, seconds=_SECONDS)
-        self._listed = OpenCall(upstreams, LIST, buckets, seconds=_SECONDS, query=True)
+        self._asked = OpenCall(upstreams, RECORD, PATH, buckets, seconds=_SECONDS)
+        self._listed = OpenCall(upstreams, LIST, LIST_PATH, buckets, seconds=_SECONDS, query=True)
 
     @allow(anonymous=True, area=NOWHERE)
     async def serve(self, request: Request) -> Response:
         """The record as the JSON document that it is; refusals are answers too."""
-        visit_of(request.scope).route = PATH
-        headers: dict[str, str] = {}
-        try:
-            headers = headers_of(request.scope)
-            body = (await self._asked.answer(request)).record.encode()
-        except Exception as error:  # noqa: BLE001 - every failure has a public face
-            return refuse(error, headers, parameters=("draw_id",))
-        # What is published never changes, so whoever keeps copies may hand them out.
-        return tagged(Response(body, 200, None, _JSON), headers, cache="public, max-age=86400, immutable")
+        return await self._asked.respond(request, _record)
 
     @allow(anonymous=True, area=NOWHERE)
     async def serve_list(self, request: Request) -> Response:
         """Which spot checks are over; refusals are answers too."""
-        visit_of(request.scope).route = LIST_PATH
-        headers: dict[str, str] = {}
-        try:
-            headers = headers_of(request.scope)
-            body = orjson.dumps(codec.encode(await self._listed.answer(request)))
-        except Exception as error:  # noqa: BLE001 - every failure has a public face
-            return refuse(error, headers, parameters=error.fields if isinstance(error, DomainError) else ())
-        return Response(body, 200, {"cache-control": "public, max-age=60"}, _JSON)
+        return await self._listed.respond(request, _page)
+
+
+def _record(reply: spot_check_pb2.GetSpotCheckRecordResponse, headers: Headers) -> Response:
+    # What is published never changes, so whoever keeps copies may hand them out.
+    return tagged(Response(reply.record, 200, None, _JSON), headers, cache="public, max-age=86400, immutable")
+
+
+def _page(reply: spot_check_pb2.ListPublishedSpotChecksResponse, _: Headers) -> Response:
+    return Response(orjson.dumps(codec.encode(reply)), 200, {"cache-control": "public, max-age=60"}, _JSON)
 
 
 def described(schemas: Schemas) -> dict[str, Any]:

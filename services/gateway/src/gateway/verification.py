@@ -10,17 +10,16 @@ from zoneinfo import ZoneInfo
 
 import orjson
 from chassis.access import NOWHERE, allow
+from lilitong.venue.v1 import document_pb2
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway import codec
 from gateway.clients import Upstreams
-from gateway.door import headers_of
-from gateway.front import visit_of
+from gateway.door import Headers
 from gateway.limits import Buckets
 from gateway.opened import OpenCall
 from gateway.routes.documents import DOCUMENTS
-from gateway.serving import refuse
 
 PATH: Final = "/v1/document-verifications/{verification_id}"
 _SECONDS: Final = 5.0
@@ -48,6 +47,7 @@ _STANDINGS: Final = {
     "annulled": ("真实，已撤销", "Genuine, annulled", "#9a6700"),
     "ended": ("真实，已失效", "Genuine, no longer in force", "#9a6700"),
 }
+_HTML: Final = "text/html; charset=utf-8"
 _WRONG: Final = 400
 _LATER: Final = ("暂时无法核验，请稍后再试", "Cannot be checked right now, please try again shortly", "#5f6368")
 _FALSE: Final = ("查无此文书", "Not genuine: no such document was issued", "#b3261e")
@@ -57,27 +57,32 @@ class Verifications:
     """`buckets`: as of `OpenCall`."""
 
     def __init__(self, upstreams: Upstreams, buckets: Buckets) -> None:
-        self._asked = OpenCall(upstreams, DOCUMENTS["VerifyDocument"], buckets, seconds=_SECONDS)
+        self._asked = OpenCall(upstreams, DOCUMENTS["VerifyDocument"], PATH, buckets, seconds=_SECONDS)
 
     @allow(anonymous=True, area=NOWHERE)
     async def serve(self, request: Request) -> Response:
         """The answer; refusals are answers too."""
-        visit_of(request.scope).route = PATH
-        headers: dict[str, str] = {}
-        try:
-            headers = headers_of(request.scope)
-            found = codec.encode((await self._asked.answer(request)).verification)
-        except Exception as error:  # noqa: BLE001 - every failure has a public face
-            refused = refuse(error, headers, parameters=("verification_id",))
-            if "text/html" not in headers.get("accept", ""):
-                return refused
-            # Somebody in front of a door holds the phone: no program's answer. An id that cannot be one is no paper of ours.
-            kept = {"retry-after": refused.headers["retry-after"]} if "retry-after" in refused.headers else {}
-            words = _FALSE if refused.status_code == _WRONG else _LATER
-            return Response(_filled(words, "", ""), refused.status_code, _HEADERS | kept, "text/html; charset=utf-8")
-        if "text/html" in headers.get("accept", ""):
-            return Response(page(found), 200, _HEADERS, "text/html; charset=utf-8")
-        return Response(orjson.dumps(found), 200, _HEADERS, "application/json")
+        return await self._asked.respond(request, _shown, _refused)
+
+
+def _shown(reply: document_pb2.VerifyDocumentResponse, headers: Headers) -> Response:
+    found = codec.encode(reply.verification)
+    if _in_a_browser(headers):
+        return Response(page(found), 200, _HEADERS, _HTML)
+    return Response(orjson.dumps(found), 200, _HEADERS, "application/json")
+
+
+def _refused(refusal: Response, headers: Headers) -> Response:
+    if not _in_a_browser(headers):
+        return refusal
+    # Somebody in front of a door holds the phone: no program's answer. An id that cannot be one is no paper of ours.
+    kept = {"retry-after": refusal.headers["retry-after"]} if "retry-after" in refusal.headers else {}
+    words = _FALSE if refusal.status_code == _WRONG else _LATER
+    return Response(_filled(words, "", ""), refusal.status_code, _HEADERS | kept, _HTML)
+
+
+def _in_a_browser(headers: Headers) -> bool:
+    return "text/html" in headers.get("accept", "")
 
 
 def page(found: Any) -> str:
