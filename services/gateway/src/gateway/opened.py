@@ -24,7 +24,8 @@ from gateway.serving import query_of, refuse
 class OpenCall:
     """An RPC asked on behalf of nobody, with what stands in the path, and in the query if it reads that.
 
-    `path`: the route's template. `buckets`: by the address of whoever asks, in memory only; behind a proxy that hides it all share one bucket.
+    `path`: the route's template.
+    `buckets`: by the address of whoever asks, in memory only; behind a proxy that hides it all share one bucket.
     """
 
     def __init__(
