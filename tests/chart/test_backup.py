@@ -50,7 +50,7 @@ def test_a_claim_that_the_release_makes_for_the_one_is_not_given_to_the_other(va
 def test_every_refusal_about_data_has_a_case():
     text = (rendering.CHART / "templates/_validate_data.tpl").read_text()
     recovery = (rendering.ROOT / "tests/chart/test_recovery.py").read_text().partition("REFUSED = {")[2].partition("}  #")[0]  # fmt: skip
-    assert text.count("{{- fail ") == len(REFUSED) + recovery.count('\n    "')
+    assert text.count("append $.contradictions") == len(REFUSED) + recovery.count('\n    "')
 
 
 @pytest.mark.parametrize(

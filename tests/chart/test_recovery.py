@@ -19,7 +19,7 @@ REFUSED = {
     "needs recovery.credentialsSecret": (CNPG, f"{ON},{STORE},postgres.cnpg.backup.credentialsSecret=,postgres.cnpg.recovery.destinationPath=s3://old"),
     "set postgres.cnpg.backup.serverName to a new name, e.g. lilitong-postgres-2": (CNPG, ON),
     "targetTime needs the WAL archive": (CNPG, f"{ON},{STORE},{SNAPSHOT},postgres.cnpg.recovery.volumeSnapshots.walStorage=wal,postgres.cnpg.recovery.targetTime=2026-11-25T02:30:00Z"),
-    "has both backupId and volumeSnapshots": (CNPG, f"{ON},{ELSEWHERE},{SNAPSHOT},postgres.cnpg.recovery.backupId=20261125T023000"),
+    "has both backupId and volumeSnapshots": (CNPG, f"{ON},{ELSEWHERE},{SNAPSHOT},postgres.cnpg.recovery.volumeSnapshots.walStorage=wal,postgres.cnpg.recovery.backupId=20261125T023000"),
     "walStorage goes with walVolume": (CNPG, f"{ON},{ELSEWHERE},{SNAPSHOT}"),
 }  # fmt: skip
 

@@ -75,10 +75,10 @@ def test_every_refusal_of_the_chart_has_a_case_here():
 
 def test_all_contradictions_are_told_at_once():
     with pytest.raises(rendering.HelmError, match="things contradict each other:") as refused:
-        rendering.render(settings=["profile=production"])
+        rendering.render(settings=["profile=production", "backup.restore=latest"])
     told = [line for line in str(refused.value).splitlines() if line.startswith("- ")]
     assert f" {len(told)} things" in str(refused.value)
-    for part in ("tls.mode off", "postgres.mode quickstart", "auth.issuer", "venue.keys", "quarantine.keys", "eventTraceKey", "verification_url", "rehearsal.startPolicy"):  # fmt: skip
+    for part in ("tls.mode off", "postgres.mode quickstart", "auth.issuer", "venue.keys", "quarantine.keys", "eventTraceKey", "verification_url", "rehearsal.startPolicy", "backup.restore needs"):  # fmt: skip
         assert sum(part in line for line in told) == 1, part
 
 

@@ -79,7 +79,7 @@ volumeMounts:
   emptyDir: {sizeLimit: 64Mi}
 - name: backups
   persistentVolumeClaim:
-    claimName: {{ default (printf "%s-backup" (include "lilitong.fullname" .)) .Values.backup.volume.existingClaim }}
+    claimName: {{ include "lilitong.claimName" (list . .Values.backup.volume "backup") }}
 {{- include "lilitong.postgresCaVolume" . }}
 {{- end -}}
 

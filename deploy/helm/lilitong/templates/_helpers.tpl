@@ -135,6 +135,11 @@ gateway.networking.k8s.io/{{ $version }}
 {{- if index . 1 -}}{{ index . 1 }}{{- else -}}{{ include "lilitong.fullname" (index . 0) }}-{{ index . 2 }}{{- end -}}
 {{- end -}}
 
+{{/* Name of a volume's claim, or of the one that the chart makes. Takes (list $ volume suffix). */}}
+{{- define "lilitong.claimName" -}}
+{{- include "lilitong.secretName" (list (index . 0) (index . 1).existingClaim (index . 2)) -}}
+{{- end -}}
+
 {{/* Secret of a service's database passwords, except with cnpg. Takes (list $ service). */}}
 {{- define "lilitong.databaseSecret" -}}
 {{- $root := index . 0 -}}{{- $service := index . 1 -}}

@@ -276,7 +276,7 @@ tolerations:
 {{- else if eq $service "quarantine" }}
 - name: vault
   persistentVolumeClaim:
-    claimName: {{ default (printf "%s-quarantine-vault" $name) $values.vault.volume.existingClaim }}
+    claimName: {{ include "lilitong.claimName" (list $root $values.vault.volume "quarantine-vault") }}
 {{- end }}
 {{- if or (eq $service "venue") (and (eq $service "quarantine") $values.keys.existingSecret) }}
 - name: keys
@@ -285,7 +285,7 @@ tolerations:
 {{- if and (eq $service "venue") (not $values.photos.url) }}
 - name: photos
   persistentVolumeClaim:
-    claimName: {{ default (printf "%s-venue-photos" $name) $values.photos.volume.existingClaim }}
+    claimName: {{ include "lilitong.claimName" (list $root $values.photos.volume "venue-photos") }}
 {{- end }}
 {{- end -}}
 

@@ -191,6 +191,7 @@ alone can tell is in values.schema.json.
 {{- $_ := set $ "contradictions" (append $.contradictions "network policies would cut the services off from the external NATS: set networkPolicy.peers.nats.") -}}
 {{- end -}}
 {{- end -}}
+{{- include "lilitong.validateData" . -}}
 {{- with $.contradictions -}}
 {{- if eq (len .) 1 -}}{{- fail (first .) -}}{{- end -}}
 {{- fail (printf "%d things contradict each other:\n- %s" (len .) (join "\n- " .)) -}}
