@@ -128,6 +128,20 @@ class House:
         with calling(OFFICER):
             return (await self.venues.CloseVenue(request, None)).venue
 
+    async def refused_by_a_closing(self, venue, call):
+        """The call comes while the venue is being closed: it waits for that, and is refused then."""
+        async with self.owner.transaction():
+            await self.owner.execute(
+                "UPDATE venues SET closed_at = $2, closed_by = 'officer-1', closing_reason = '歇业' WHERE venue_id = $1",
+                venue.venue_id,
+                self.clock.now(),
+            )
+            called = asyncio.create_task(call)
+            done, _ = await asyncio.wait([called], timeout=0.3)
+            assert not done
+        with pytest.raises(DomainError, match="VENUE_CLOSED"):
+            await called
+
     def scan(self, name, code, *, key=None, at=None, late=False, **shown):
         """A request as the app backend sends it when a resident scanned `code`."""
         context = venue_code.parse(code).to_bytes()

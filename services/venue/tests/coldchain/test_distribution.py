@@ -147,3 +147,14 @@ async def test_hundreds_of_random_moves_keep_every_piece_accounted_for(chain):
     places_now = {each.venue_id: each.there for each in (await chain.trace(lot)).places if each.venue_id}
     assert places_now == {venue_id: there for venue_id, there in kept.items() if venue_id in places_now}
     assert sum(places_now.values()) + gone == 500
+
+
+@pytest.mark.case("concurrency")
+async def test_goods_wait_for_whoever_is_closing_the_venue_that_they_go_to_and_are_refused_then(chain):
+    source, receiver = await chain.premises(), await chain.premises()
+    lot = await chain.released(source)
+    await chain.house.refused_by_a_closing(receiver, chain.send(lot, source.venue_id, receiver.venue_id))
+    await chain.house.refused_by_a_closing(source, chain.lot(source))
+    venue = await chain.premises(register=False)
+    request = chain.ask(pb.RegisterImportingPremisesRequest, {}, venue_id=venue.venue_id, licence_number="SX-12345678")
+    await chain.house.refused_by_a_closing(venue, chain.call(chain.officer, request))

@@ -321,3 +321,13 @@ async def test_a_closed_venue_is_asked_for_nothing_more_and_keeps_what_it_had(de
 async def missing(desk):
     request = pb.ListMissingObligationsRequest(area="141102", stage=pb.OBLIGATION_STAGE_SERVED)
     return (await desk.call(desk.officer, request)).missing
+
+
+@pytest.mark.case("concurrency")
+async def test_an_acknowledgement_waits_for_whoever_is_closing_the_venue_and_is_refused_then(desk, house):
+    venue = await house.register()
+    await desk.template()
+    await desk.issue()
+    papers = await desk.of(venue)
+    await desk.call(desk.grid, desk.service(venue, papers))
+    await house.refused_by_a_closing(venue, desk.acknowledge(papers[0]))

@@ -296,3 +296,8 @@ async def test_whoever_moves_an_inspector_answers_for_both_teams(squad):
     take = squad.assign(far, account, inspector_id=str(known))
     assert await refused(squad.call(lead, take)) == (Kind.DENIED, "OUT_OF_AREA")
     assert (await squad.call(squad.lead, take)).inspector.account == account
+
+
+@pytest.mark.case("concurrency")
+async def test_a_beginning_waits_for_whoever_is_closing_the_venue_and_is_refused_then(squad, drawn):
+    await squad.house.refused_by_a_closing(drawn[0], squad.begin(drawn[0]))

@@ -25,6 +25,7 @@ from venue.coldchain.model import (
     Sample,
 )
 from venue.coldchain.model import Kind as Fact
+from venue.register import store as register_store
 from venue.register.model import Venue
 from venue.register.permission import require_open
 
@@ -36,14 +37,14 @@ class Acting:
         self._clock, self._tell = clock, tell
 
     async def register_premises(self, conn: Connection, venue: Venue, licence_number: str, by: str) -> Premises:
-        require_open(venue)
+        require_open(await register_store.hold(conn, venue.venue_id))
         premises = Premises(venue.venue_id, venue.drill_id, licence_number, by, self._clock.now())
         with constraint_errors(refusals.ERRORS):
             await store.insert_premises(conn, premises, venue.category)
         return premises
 
     async def register(self, conn: Connection, venue: Venue, lot: Lot, by: str) -> Head:
-        require_open(venue)
+        require_open(await register_store.hold(conn, venue.venue_id))
         now = self._clock.now()
         _check_time("arrived_at", lot.arrived_at, now, now - OLDEST)
         with constraint_errors(refusals.ERRORS):
@@ -125,7 +126,7 @@ class Acting:
             raise refusals.not_released()
         _check_time("distributed_at", moved.distributed_at, now, release.released_at - CLOCK_SKEW)
         if receiver is not None:
-            require_open(receiver)
+            require_open(await register_store.hold(conn, receiver.venue_id))
             if receiver.drill_id != head.lot.drill_id:
                 raise DomainError(Kind.PRECONDITION, "OTHER_DRILL", "Goods do not leave their drill, nor enter one.")
         at = await trail.there(conn, moved.lot_id, moved.from_venue)

@@ -224,7 +224,7 @@ class ObligationServicer(ObligationServiceServicer):
             return permitted((await register_store.venues(conn, [venue_id])).get(venue_id), ())
 
         async def act(conn: Connection, venue: Venue) -> pb.AcknowledgeObligationResponse:
-            require_open(venue)
+            require_open(await register_store.hold(conn, venue.venue_id))
             with constraint_errors(store.ERRORS):
                 await store.acknowledge(conn, obligation_id, current_caller().subject, self.clock.now())
             done = [each for each in await store.of_venue(conn, venue.venue_id) if each.obligation_id == obligation_id]

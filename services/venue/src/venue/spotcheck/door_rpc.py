@@ -90,7 +90,7 @@ class DoorMethods:
                 wrong = assignment.time_trouble(begun_at, now)
                 if wrong is not None:
                     raise invalid("TIME_INVALID", f"The time of the beginning {wrong}.", "begun_at", wrong)
-                require_open((await register_store.venues(conn, [venue_id]))[venue_id])
+                require_open(await register_store.hold(conn, venue_id))
                 begun = Beginning(current_caller().subject, begun_at, now, position)
                 await assignment_store.insert_beginning(conn, assignment, begun)
                 assignment = replace(assignment, begun_at=begun_at)
