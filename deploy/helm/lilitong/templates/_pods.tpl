@@ -230,7 +230,6 @@ tolerations:
 {{/* A service's volumes. Takes (list $ service). */}}
 {{- define "lilitong.volumes" -}}
 {{- $root := index . 0 -}}{{- $service := index . 1 -}}{{- $values := get $root.Values.services $service -}}
-{{- $name := include "lilitong.fullname" $root -}}
 - name: tmp
   emptyDir: {sizeLimit: 64Mi}
 {{- with $root.Values.auth.caSecret }}
