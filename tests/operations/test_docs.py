@@ -1,4 +1,4 @@
-"""What the pages for operators tell them to type really exists: links, routes, modules, queries."""
+"""What the pages for operators tell them to type really exists: routes, modules, queries; and every page's links lead somewhere."""
 
 import json
 import re
@@ -12,6 +12,8 @@ from tools.operations.queries import ROOT
 
 pytestmark = pytest.mark.feature("X11")
 PAGES = sorted([*RUNBOOKS.glob("*.md"), *(ROOT / "docs/operations").glob("*.md")])
+EVERYBODYS = [*ROOT.glob("*.md"), *ROOT.glob("[!.]*/**/*.md")]
+FENCED = re.compile(r"(?ms)^```.*?^```")
 SQL = re.compile(r'\bsql "((?:[^"\\]|\\.)+)"')
 PLACES = {"SERVICE": "venue", "DURABLE": "venue-day-sets", "PID": "0"}
 
@@ -21,10 +23,25 @@ def pages(pattern):
     return [(path.name, found) for path in PAGES for found in re.findall(pattern, path.read_text())]
 
 
+def anchors(text):
+    """What a heading is linked by, as GitHub makes it."""
+    headings = re.findall(r"(?m)^#+ (.+)$", FENCED.sub("", text))
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 def test_links_lead_somewhere():
-    for path in PAGES:
-        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text()):
-            assert target.startswith("https://") or (path.parent / target).exists(), f"{path.name}: {target}"
+    parts = 0
+    for path in EVERYBODYS:
+        for target, part in re.findall(r"\]\(([^)#\s]*)#?([^)\s]*)\)", FENCED.sub("", path.read_text())):
+            if target.startswith("https://"):
+                continue
+            page = path.parent / target if target else path
+            assert page.exists(), f"{path.relative_to(ROOT)}: {target}"
+            if part:
+                parts += 1
+                assert part in anchors(page.read_text()), f"{path.relative_to(ROOT)}: {target}#{part}"
+    assert len(EVERYBODYS) > len(PAGES)
+    assert parts > 0
 
 
 def test_routes_are_the_apis():
