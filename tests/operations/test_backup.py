@@ -1,12 +1,10 @@
 """A backup is equal to what was saved, or says what is not; whose log was touched is said to be unsound."""
 
 from pathlib import Path
-from uuid import uuid4
 
 import asyncpg
 import ledger.store as log
 import pytest
-from chassis import migrate, urls
 from devstack import postgres
 from quarantine.backup import inventory
 from quarantine.backup.folders import BackupError
@@ -27,17 +25,6 @@ async def database(make_service_database):
     return commands.Database(made.superuser_url(), postgres.binaries())
 
 
-@pytest.fixture
-async def empty(postgres_server):
-    """A prepared database with nothing in its schemas."""
-    name = f"test_{uuid4().hex[:12]}"
-    await migrate.prepare(postgres_server.admin_url, name, dict.fromkeys(inventory.SCHEMAS, "test"))
-    yield commands.Database(urls.with_database(postgres_server.admin_url, name), postgres.binaries())
-    admin = await asyncpg.connect(postgres_server.admin_url)
-    await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    await admin.close()
-
-
 async def meddle(database: commands.Database, *statements: str) -> None:
     connection = await asyncpg.connect(database.url)
     await connection.execute("SET session_replication_role = replica")  # as a superuser who means it
@@ -49,9 +36,10 @@ async def meddle(database: commands.Database, *statements: str) -> None:
 async def test_what_was_saved_comes_back_equal_and_a_second_time_is_refused(database, empty, tmp_path):
     saved = await commands.save(database, tmp_path / "backup")
     assert saved["quarantine"]["log"][0] == 7
-    assert await commands.restore(empty, tmp_path / "backup") == []
+    target = commands.Database(empty, postgres.binaries())
+    assert await commands.restore(target, tmp_path / "backup") == []
     with pytest.raises(BackupError, match="not empty"):
-        await commands.restore(empty, tmp_path / "backup")
+        await commands.restore(target, tmp_path / "backup")
     with pytest.raises(BackupError, match="is not empty"):
         await commands.save(database, tmp_path / "backup")
 

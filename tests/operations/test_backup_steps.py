@@ -10,12 +10,11 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from chassis import migrate, urls
+from chassis import urls
 from devstack import postgres
 from quarantine.backup import comparing, folders, holding
 from quarantine.backup.__main__ import arguments, main
 from quarantine.backup.folders import BackupError
-from quarantine.backup.inventory import SCHEMAS
 
 from tools.chart import rendering
 
@@ -40,16 +39,6 @@ def client(kind, name, url, handshake, path=None):
 @pytest.fixture
 async def database(make_service_database):
     return (await make_service_database("quarantine", "venue", "checkpoint")).superuser_url()
-
-
-@pytest.fixture
-async def empty(postgres_server):
-    name = f"test_{uuid4().hex[:12]}"
-    await migrate.prepare(postgres_server.admin_url, name, dict.fromkeys(SCHEMAS, "test"))
-    yield urls.with_database(postgres_server.admin_url, name)
-    admin = await asyncpg.connect(postgres_server.admin_url)
-    await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    await admin.close()
 
 
 async def until(path):
