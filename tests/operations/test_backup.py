@@ -1,11 +1,13 @@
 """A backup is equal to what was saved, or says what is not; whose log was touched is said to be unsound."""
 
+import asyncio
 from pathlib import Path
 
 import asyncpg
 import ledger.store as log
 import pytest
 from devstack import postgres
+from quarantine.backup import __main__ as steps
 from quarantine.backup import inventory
 from quarantine.backup.folders import BackupError
 
@@ -85,6 +87,24 @@ async def test_a_log_that_was_touched_is_unsound_even_when_it_is_saved_so(databa
     await meddle(database, statement)
     with pytest.raises(inventory.UnsoundError, match=said):
         await commands.save(database, tmp_path / "backup")
+
+
+async def test_saving_and_a_look_tell_the_same_counts_and_a_check_says_equal(database, tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv(URL, database.url)
+    options = ["--programs", str(postgres.binaries())]
+    assert await asyncio.to_thread(main, [*options, "save", str(tmp_path / "backup")]) == 0
+    *counts, saved, _ = capfd.readouterr().out.splitlines()
+    assert len(counts) == len(inventory.SCHEMAS)
+    assert counts[0].startswith("quarantine: ")
+    assert counts[0].endswith(" rows, log of 7 entries")
+    assert saved == f"Saved to {tmp_path / 'backup'}."
+    look = steps.arguments().parse_args(["look"])
+    assert await asyncio.to_thread(steps.main, look, {URL: database.url}) == 0
+    *again, sound = capfd.readouterr().out.splitlines()
+    assert again == counts
+    assert sound.startswith("SOUND. ")
+    assert await asyncio.to_thread(main, [*options, "check", str(tmp_path / "backup")]) == 0
+    assert capfd.readouterr().out.startswith("EQUAL. ")
 
 
 def test_the_command_says_what_is_wrong_and_never_the_password(monkeypatch, tmp_path, capfd):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import asyncpg
 from quarantine.backup.folders import BackupError
-from quarantine.backup.inventory import Inventory, UnsoundError
+from quarantine.backup.inventory import UnsoundError, counted
 
 from tools.backup import commands
 
@@ -45,21 +45,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 async def _carry_out(command: str, database: commands.Database, folder: Path) -> int:
     if command == "save":
-        _count(await commands.save(database, folder))
-        return _say(0, f"Saved to {folder}.")
-    found = await (commands.restore if command == "restore" else commands.check)(database, folder)
-    for sentence in found:
+        found = await commands.save(database, folder)
+        return _say(0, f"{counted(found)}Saved to {folder}.")
+    different = await (commands.restore if command == "restore" else commands.check)(database, folder)
+    for sentence in different:
         print(sentence, file=sys.stderr)
-    if found:
-        return _say(1, f"NOT EQUAL. {len(found)} differences from what was saved.")
+    if different:
+        return _say(1, f"NOT EQUAL. {len(different)} differences from what was saved.")
     return _say(0, "EQUAL. Every table, rule and sequence is as it was saved, and the logs are sound.")
-
-
-def _count(found: Inventory) -> None:
-    for schema, parts in found.items():
-        rows = sum(rows for rows, _ in parts["tables"].values())
-        log = f", log of {parts['log'][0]} entries" if "log" in parts else ""
-        print(f"{schema}: {len(parts['tables'])} tables, {rows} rows{log}")
 
 
 def _say(code: int, sentence: str) -> int:

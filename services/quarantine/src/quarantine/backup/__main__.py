@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 from quarantine.backup import comparing, folders, holding, keys
 from quarantine.backup.folders import BackupError
-from quarantine.backup.inventory import Inventory, UnsoundError
+from quarantine.backup.inventory import UnsoundError, counted
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -87,13 +87,12 @@ def _hold(_: argparse.Namespace, environment: Mapping[str, str]) -> int:
     volume, handshake = Path(environment["BACKUP_FOLDER"]), _handshake(environment)
     days, seconds = int(environment["BACKUP_KEEP_DAYS"]), float(environment["BACKUP_SECONDS"])
     done, found = asyncio.run(holding.hold(_url(environment), volume, handshake, days, seconds))
-    _count(found)
-    return _say(0, f"Saved as {done.name}.")
+    return _say(0, f"{counted(found)}Saved as {done.name}.")
 
 
 def _look(_: argparse.Namespace, environment: Mapping[str, str]) -> int:
-    _count(asyncio.run(comparing.look(_url(environment))))
-    return _say(0, "SOUND. The logs are those of their leaves and of what was published.")
+    found = asyncio.run(comparing.look(_url(environment)))
+    return _say(0, f"{counted(found)}SOUND. The logs are those of their leaves and of what was published.")
 
 
 def _ready(given: argparse.Namespace, environment: Mapping[str, str]) -> int:
@@ -143,13 +142,6 @@ def _handshake(environment: Mapping[str, str]) -> Path:
 
 def _url(environment: Mapping[str, str]) -> str:
     return with_password(environment["BACKUP_DATABASE_URL"], environment.get("BACKUP_DATABASE_PASSWORD", ""))
-
-
-def _count(found: Inventory) -> None:
-    for schema, parts in found.items():
-        rows = sum(rows for rows, _ in parts["tables"].values())
-        log = f", log of {parts['log'][0]} entries" if "log" in parts else ""
-        _say(0, f"{schema}: {len(parts['tables'])} tables, {rows} rows{log}")
 
 
 def _say(code: int, sentence: str) -> int:

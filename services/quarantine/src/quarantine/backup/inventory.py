@@ -61,6 +61,16 @@ def differences(before: Inventory, after: Inventory) -> list[str]:
     return found
 
 
+def counted(found: Inventory) -> str:
+    """A line for each schema, with its tables, rows and log."""
+    lines = []
+    for schema, parts in found.items():
+        rows = sum(rows for rows, _ in parts["tables"].values())
+        log = f", log of {parts['log'][0]} entries" if "log" in parts else ""
+        lines.append(f"{schema}: {len(parts['tables'])} tables, {rows} rows{log}\n")
+    return "".join(lines)
+
+
 def _said(value: object) -> str:
     if value is None:
         return "nothing"
