@@ -5,7 +5,7 @@ from functools import cache
 import pytest
 import yaml
 
-from tools.chart import rendering
+from tools.chart import rendering, rules
 from tools.images import names, pods, provided, sandbox, servers, trial
 from tools.images.engines import Engine
 from tools.images.pods import Image, Probe
@@ -42,7 +42,7 @@ def test_every_pod_of_the_chart_is_understood_and_on_an_image_that_is_built(prof
     store = Store(profile(name).objects)
     found = {}
     for item in profile(name).objects:
-        if rendering.pod_spec(item) is not None and not servers.is_component(item, "postgres"):
+        if rendering.pod_spec(item) is not None and rules.component(item) != "postgres":
             found[item["metadata"]["name"]] = pods.pod(item, store, {}, "10.244.0.10")
     assert len(found) == 10
     for one in found.values():

@@ -1,12 +1,17 @@
 """The tools that build and try the images: what they would find wrong they say, and what they start has no rights."""
 
+import os
 import re
+import signal
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from tools.images import build, cgroups, engines, sheet
-from tools.images.probe import Seen
+from tools.images.contents import Seen
 from tools.images.workspace import IMAGES, ROOT, Requirement, locked, needs, share
 
 DOCKERFILE = (ROOT / engines.DOCKERFILE).read_text()
@@ -94,6 +99,54 @@ def test_a_control_group_tells_its_peak_and_its_kills(tmp_path, version):
     (tmp_path / ("memory.events" if version == 2 else "memory.oom_control")).write_text("low 0\noom_kill 2\n")
     (tmp_path / "cgroup.procs").write_text("7\n9\n")
     assert (group.peak(), group.killed(), group.members()) == (4096, 2, [7, 9])
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_where_memory_cannot_be_limited_no_group_is_left(monkeypatch, tmp_path, version):
+    def refuse(path, text):
+        raise PermissionError
+
+    (tmp_path / "memory").mkdir()
+    if version == 2:
+        (tmp_path / "cgroup.controllers").touch()
+    monkeypatch.setattr(cgroups, "BASE", tmp_path)
+    monkeypatch.setattr(Path, "write_text", refuse)
+    assert cgroups.make("x", 1) is None
+    assert not list(tmp_path.rglob("x"))
+
+
+TOLD_TO_END = """
+import asyncio, sys
+from tools.images import engines, trial
+
+async def run(engine, profiles):
+    with trial.workplace() as folder:
+        print(folder, flush=True)
+        await asyncio.sleep(30)
+
+engines.Engine.close = lambda engine: print("closed", flush=True)
+trial.find, trial.run = lambda prefix: engines.Engine("buildah", prefix), run
+sys.exit(trial.main())
+"""
+
+
+def test_a_trial_that_is_told_to_end_takes_away_what_it_made():
+    env = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)])}
+    with subprocess.Popen([sys.executable, "-c", TOLD_TO_END], stdout=subprocess.PIPE, text=True, env=env) as trial:
+        folder = Path(trial.stdout.readline().strip())
+        assert folder.is_dir()
+        trial.terminate()
+        assert trial.stdout.read() == "closed\n"
+    assert trial.returncode == 128 + signal.SIGTERM
+    assert not folder.exists()
+
+
+def test_root_without_the_right_to_make_namespaces_lacks_it(monkeypatch):
+    monkeypatch.setattr(build.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(build.shutil, "which", lambda name: name)
+    for code, said in ((0, ""), (1, "the right to make namespaces (CAP_SYS_ADMIN)")):
+        monkeypatch.setattr(build.subprocess, "run", lambda *_, code=code, **__: subprocess.CompletedProcess([], code))
+        assert build.lacking() == said
 
 
 def test_the_last_stage_is_not_root_and_needs_no_shell_to_start():

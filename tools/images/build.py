@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from devstack import processes
 from devstack.processes import DevstackError
 
 from tools.images.engines import Engine, EngineError, find
@@ -109,12 +110,15 @@ def lacking() -> str:
     if os.geteuid() != 0:
         return "root"
     missing = [name for name in ("unshare", "nsenter", "ip", "mount") if shutil.which(name) is None]
-    return f"{', '.join(missing)} (Linux: util-linux, iproute2)" if missing else ""
+    if missing:
+        return f"{', '.join(missing)} (Linux: util-linux, iproute2)"
+    made = subprocess.run(["unshare", "--net", "--mount", "--pid", "--fork", "true"], check=False, capture_output=True)
+    return "the right to make namespaces (CAP_SYS_ADMIN)" if made.returncode else ""
 
 
 def start(engine: Engine) -> None:
     """Runs what the chart renders on the images, in a network of its own; what was seen is printed. Raises EngineError."""
-    command = ["unshare", "--net", sys.executable, "-m", "tools.images.trial"]
+    command = processes.tied(["unshare", "--net", sys.executable, "-m", "tools.images.trial"])
     done = subprocess.run(command, check=False, cwd=ROOT, env=os.environ | {"ENGINE": engine.name})
     if done.returncode:
         raise EngineError("not all went well on the images, see above")

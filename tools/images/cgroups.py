@@ -34,12 +34,18 @@ class Group:
 
 
 def make(name: str, limit: int) -> Group | None:
-    """A group with `limit` bytes of memory and no swap beyond it."""
+    """A group with `limit` bytes of memory, and no swap beyond it where the kernel counts that."""
     version = 2 if (BASE / "cgroup.controllers").exists() else 1
     folder = (BASE if version == 2 else BASE / "memory") / name
     try:
         folder.mkdir(exist_ok=True)
-        (folder / ("memory.max" if version == 2 else "memory.limit_in_bytes")).write_text(str(limit))
     except OSError:
+        return None
+    try:
+        (folder / ("memory.max" if version == 2 else "memory.limit_in_bytes")).write_text(str(limit))
+        if (swap := folder / ("memory.swap.max" if version == 2 else "memory.memsw.limit_in_bytes")).exists():
+            swap.write_text("0" if version == 2 else str(limit))
+    except OSError:  # groups can be made, and memory is not handed down to them
+        folder.rmdir()
         return None
     return Group(folder, version)

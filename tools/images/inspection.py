@@ -6,7 +6,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from tools.images import probe, sheet
+from tools.images import contents, sheet
 from tools.images.engines import EngineError
 from tools.images.workspace import IMAGES
 
@@ -15,9 +15,9 @@ Once = Callable[[str, Sequence[str], str, int], Awaitable[str]]
 WRONG_SETTING: Final = 2
 
 
-async def inspect(image: str, once: Once) -> probe.Seen:
+async def inspect(image: str, once: Once) -> contents.Seen:
     """What an intruder would find in an image. Raises EngineError when it is more than there should be."""
-    seen = probe.Seen(**json.loads(await once(image, ["-c", probe.CODE], "python", 0)))
+    seen = contents.Seen(**json.loads(await once(image, ["-c", contents.CODE], "python", 0)))
     if complaint := seen.complaint(image):
         raise EngineError(f"{image}: {complaint}")
     return seen

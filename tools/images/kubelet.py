@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -22,7 +22,7 @@ BACKOFF: Final = 1.0  # a kubelet waits ten seconds and more
 
 @dataclass(slots=True)
 class Seen:
-    """What was seen of a container. Bytes and seconds; `code`: of its end."""
+    """What was seen of a container. Bytes and seconds."""
 
     limit: int
     seconds: float = 0.0
@@ -31,7 +31,6 @@ class Seen:
     peak: int = 0
     restarts: int = 0
     left: float = 0.0
-    code: int | None = None
 
 
 @dataclass(slots=True)
@@ -92,7 +91,7 @@ class Kubelet:
         while True:
             process = await running.sandbox.start(one, self.roots(one.image))
             try:
-                seen.code = await asyncio.wait_for(process.process.wait(), PATIENCE - (time.monotonic() - began))
+                ended = await asyncio.wait_for(process.process.wait(), PATIENCE - (time.monotonic() - began))
             except TimeoutError:
                 raise PodError(self._said(running, process, f"was not done after {PATIENCE:.0f} s")) from None
             finally:
@@ -100,11 +99,11 @@ class Kubelet:
                 await _ended(process)
             if killed:
                 raise PodError(self._said(running, process, "was killed for want of memory"))
-            if seen.code == code:
+            if ended == code:
                 seen.seconds = seen.seconds or time.monotonic() - began
                 return process.log.read_text(errors="replace")
             if running.pod.restart == "Never":
-                raise PodError(self._said(running, process, f"ended with {seen.code}"))
+                raise PodError(self._said(running, process, f"ended with {ended}"))
             seen.restarts += 1
             await asyncio.sleep(BACKOFF)
 
@@ -196,12 +195,12 @@ class Kubelet:
         began, seen = time.monotonic(), running.seen[one.name]
         process.signal(signal.SIGTERM)
         try:
-            seen.code = await asyncio.wait_for(process.process.wait(), running.pod.grace - one.rest)
+            code = await asyncio.wait_for(process.process.wait(), running.pod.grace - one.rest)
         except TimeoutError:
             raise PodError(self._said(running, process, f"is there after {running.pod.grace:.0f} s of grace")) from None
         seen.left = time.monotonic() - began
-        if seen.code != 0:
-            raise PodError(self._said(running, process, f"ended with {seen.code} on SIGTERM"))
+        if code != 0:
+            raise PodError(self._said(running, process, f"ended with {code} on SIGTERM"))
 
     async def close(self) -> None:
         """Whatever is left goes."""
@@ -214,10 +213,6 @@ class Kubelet:
 
     def _said(self, running: Running, process: Process, what: str) -> str:
         return f"{running.pod.name} {process.log.stem} {what}; the end of its log:\n{processes.tail(process.log, 20)}"
-
-    def ready(self) -> Iterable[Running]:
-        """Services, in the order in which they came."""
-        return (one for one in self.pods if one.process is not None)
 
 
 async def _ended(process: Process) -> None:

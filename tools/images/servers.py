@@ -12,7 +12,7 @@ from typing import Final
 import asyncpg
 from devstack import postgres
 
-from tools.chart import rendering
+from tools.chart import rendering, rules
 from tools.images.names import Member
 from tools.images.pods import Image, template, variables
 from tools.images.sandbox import NODE, Root
@@ -22,11 +22,6 @@ POSTGRES_PORT: Final = 5432
 NATS_PROGRAM: Final = "/opt/nats/nats-server"
 NATS_PATH: Final = "/opt/nats:/usr/local/bin:/usr/bin:/bin"
 WITH_PASSWORDS: Final = "local all all trust\nhost all all all scram-sha-256\n"
-
-
-def is_component(item: Object, component: str) -> bool:
-    """Whether an object's pods are those of a component."""
-    return bool(template(item)["metadata"].get("labels", {}).get("app.kubernetes.io/component") == component)
 
 
 def nats_root(folder: Path) -> Root:
@@ -43,7 +38,7 @@ async def start_postgres(item: Object, store: Store, folder: Path) -> tuple[post
     (one,) = rendering.containers(item)
     settings = dict(argument.split("=", 1) for argument in one["args"] if argument != "-c")
     password = dict(variables(one, store, {}, {}))["POSTGRES_PASSWORD"]
-    server = postgres.start(folder, POSTGRES_PORT, settings | {"listen_addresses": "*"})
+    server = postgres.start(folder, POSTGRES_PORT, settings | {"listen_addresses": "*"}, tied=True)
     try:
         await _close_doors(server, password)
     except BaseException:
@@ -67,7 +62,7 @@ async def _close_doors(server: postgres.Server, password: str) -> None:
 
 def only(objects: Sequence[Object], component: str) -> Object:
     """The object whose pods are a component's. Raises PodError when there is none."""
-    for item in objects:
-        if rendering.pod_spec(item) is not None and is_component(item, component):
+    for item, _ in rules.pods(objects):
+        if rules.component(item) == component:
             return item
     raise PodError(f"the chart renders no {component}")

@@ -8,6 +8,7 @@ Profiles: quickstart, as the chart comes; existing, mutual TLS and every Secret 
 import asyncio
 import json
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -16,12 +17,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import yaml
 from devstack.processes import DevstackError
 
-from tools.chart import rendering
+from tools.chart import rendering, rules
 from tools.images import alone, inspection, names, pods, provided, sandbox, servers
 from tools.images.engines import Engine, EngineError, find
 from tools.images.kubelet import Kubelet, Running
@@ -94,7 +95,7 @@ class Trial:
         self._profile, self._store, self._folder = profile, Store(profile.objects), folder
         self._kubelet = Kubelet(folder, root, names.services(profile.objects), [])
         makers = [*profile.of_kind("Deployment", "StatefulSet", "Job"), servers.only(profile.objects, "rehearsal")]
-        self._makers = [item for item in makers if not servers.is_component(item, "postgres")]
+        self._makers = [item for item in makers if rules.component(item) != "postgres"]
         places = {item["metadata"]["name"]: sandbox.address() for item in self._makers}
         self._places = places
         members = [names.Member(name, pods.template(item)["metadata"]["labels"], places[name])
@@ -195,6 +196,12 @@ async def run(engine: Engine, profiles: Sequence[str]) -> None:
     say(NOT_RUN)
 
 
+def stop(number: int, _: object) -> NoReturn:
+    """Ends as a shell tells it of a signal, once everything that was made is taken away."""
+    signal.signal(number, signal.SIG_IGN)  # a second one would break that off
+    raise SystemExit(128 + number)
+
+
 def main() -> int:
     """Exit code: 0 all was well, 1 not."""
     engine = find(os.environ.get("PREFIX", ""))
@@ -202,6 +209,7 @@ def main() -> int:
         sys.stderr.write("images: no engine works here\n")
         return 1
     failures: Sequence[BaseException] = ()
+    signal.signal(signal.SIGTERM, stop)
     try:
         asyncio.run(run(engine, sys.argv[1:] or PROFILES))
     except* (EngineError, PodError, DevstackError, rendering.HelmError, TimeoutError) as group:
