@@ -97,8 +97,8 @@ def test_a_volume_of_one_pod_is_replaced_as_one_of_one_node_is():
 
 @pytest.mark.parametrize(
     "setting",
-    ["backup.keepDays=31", 
-        "profile=demo", "services.venue.replica=2", "settings.log_level=LOUD", "nats.quickstart.replicas=2", "typo=1",
+    [
+        "backup.keepDays=31", "profile=demo", "services.venue.replica=2", "settings.log_level=LOUD", "nats.quickstart.replicas=2", "typo=1",
         "networkPolicy.peers.backends=everybody", "services.venue.settings.poolsize=3", "images.digests.venue=latest",
     ],
 )  # fmt: skip
